@@ -1,0 +1,30 @@
+/* Any film that libavformat and libavcodec read, as 8-bit 4:2:0 pictures in order of presentation. */
+#ifndef MEDIA_INPUT_H
+#define MEDIA_INPUT_H
+
+#include "excamera/vp8.h"
+#include "media/format.h"
+#include "util/error.h"
+
+struct input;
+
+struct input_info {
+    struct video_format format; /* after rotation and conversion */
+    struct ratio time_base;     /* seconds per tick of the time stamps given by input_read */
+    int64_t frames;             /* an estimate for the progress line; 0 where unknown */
+    bool has_audio;
+    bool interlaced;     /* the source says so; its fields are encoded together as they are */
+    char converted[160]; /* what was converted ("10-bit 4:2:2 to 8-bit 4:2:0"), or "" */
+    char source[160];    /* container and codec, for the summary */
+};
+
+/* Opens `path`, or Y4M on standard input for "-". */
+int input_open(const char *path, struct input **input, struct error *error);
+const struct input_info *input_info(const struct input *input);
+/* 1 and the next picture with its presentation time stamp (in ticks of the time base; strictly
+ * increasing; the first may be other than 0), 0 at the end, or a negative errno. */
+int input_read(struct input *input, struct xc_picture **picture, int64_t *time_stamp,
+               struct error *error);
+void input_close(struct input *input); /* NULL is allowed */
+
+#endif

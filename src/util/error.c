@@ -1,0 +1,29 @@
+#include "util/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *error, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    error->code = code;
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+int error_prefix(struct error *error, const char *format, ...)
+{
+    char before[sizeof error->message];
+    char whole[2 * sizeof error->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(before, sizeof before, format, arguments);
+    va_end(arguments);
+    snprintf(whole, sizeof whole, "%s: %s", before, error->message);
+    memcpy(error->message, whole, sizeof error->message - 1);
+    error->message[sizeof error->message - 1] = '\0';
+    return error->code;
+}
