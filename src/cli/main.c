@@ -1,0 +1,69 @@
+/* `excamera COMMAND ...`: finds the command and hands over to it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *purpose;
+};
+
+static const struct command commands[] = {
+    {"encode", command_encode, "encode a film as VP8, in many small pieces at once"},
+    {"task", command_task, "run one step of an encode by hand"},
+    {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
+    {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void usage(FILE *stream)
+{
+    fprintf(stream, "usage: excamera COMMAND [OPTIONS]\n\ncommands:\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].purpose);
+    fprintf(stream, "\n`excamera COMMAND --help` says more, as in:\n"
+                    "  excamera encode film.mp4 -o film.webm\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int help(int argc, char **argv)
+{
+    const struct command *command = argc > 2 ? find_command(argv[2]) : NULL;
+    if (command == NULL) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    char *arguments[] = {argv[2], "--help", NULL};
+    return command->run(2, arguments);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help(argc, argv);
+    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
+        printf("excamera %s\n", XC_VERSION);
+        return EXIT_SUCCESS;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (command == NULL) {
+        fprintf(stderr, "excamera: there is no command '%s'; `excamera help` lists them\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    return command->run(argc - 1, argv + 1);
+}
