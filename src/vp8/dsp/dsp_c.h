@@ -1,0 +1,25 @@
+/* The C level's kernel families: each fills its own part of the table. */
+#ifndef VP8_DSP_DSP_C_H
+#define VP8_DSP_DSP_C_H
+
+#include "vp8/dsp/dsp.h"
+
+void xc_predict_init_c(struct xc_dsp *dsp);
+void xc_transform_init_c(struct xc_dsp *dsp);
+void xc_loopfilter_init_c(struct xc_dsp *dsp);
+void xc_measure_init_c(struct xc_dsp *dsp);
+
+/* Calls MAKE(name suffix, width, height) for each of enum block_size, in its order. */
+#define XC_FOR_BLOCK_SIZES(MAKE)                                                                   \
+    MAKE(16x16, 16, 16)                                                                            \
+    MAKE(16x8, 16, 8)                                                                              \
+    MAKE(8x16, 8, 16)                                                                              \
+    MAKE(8x8, 8, 8)                                                                                \
+    MAKE(4x4, 4, 4)
+
+static inline uint8_t clamp_to_sample(int value)
+{
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+#endif
