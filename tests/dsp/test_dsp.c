@@ -1,0 +1,461 @@
+/*
+ * Every kernel at every level against the reference, on random and on extreme input. Kernels write
+ * into the middle of a canvas; the reference writes into a twin, and the whole canvases must be
+ * equal, so that nothing around the block may change. --bench prints speeds instead.
+ */
+#include "test_dsp.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reference.h"
+
+static const struct level levels[] = {{"c", xc_dsp_init_c}, {"best", xc_dsp_init}};
+enum { LEVELS = sizeof(levels) / sizeof(levels[0]) };
+
+enum { STRIDE = 80, ROWS = 64, CANVAS = STRIDE * ROWS, ROUNDS = 40 };
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((random_state >> 33) % limit);
+}
+
+/* Kinds of content: noise, both ends of the range mixed, flat ends, and gentle slopes such as let
+ * the loop filters in. */
+enum content { NOISE, EXTREMES, BLACK, WHITE, GENTLE, STEPS, CONTENTS };
+
+static uint8_t random_sample(enum content content)
+{
+    switch (content) {
+    case NOISE:
+        return (uint8_t)random_below(256);
+    case EXTREMES:
+        return random_below(2) ? 255 : 0;
+    case BLACK:
+        return 0;
+    case WHITE:
+        return 255;
+    case GENTLE:
+        return (uint8_t)(124 + random_below(9));
+    default:
+        return (uint8_t)((random_below(2) ? 0 : 240) + random_below(16));
+    }
+}
+
+static void fill_samples(uint8_t *samples, size_t count, enum content content)
+{
+    for (size_t i = 0; i < count; i++)
+        samples[i] = random_sample(content);
+}
+
+/* A canvas with smooth areas whose mean jumps at every fourth sample, for the loop filters. */
+static void fill_plateaus(uint8_t *samples, int slope)
+{
+    int height[ROWS / 4][STRIDE / 4];
+    for (int i = 0; i < ROWS / 4; i++)
+        for (int k = 0; k < STRIDE / 4; k++)
+            height[i][k] = (int)random_below(256 - slope);
+    int near = (int)random_below(256 - slope);
+    for (int i = 0; i < CANVAS; i++) {
+        int plateau = height[i / STRIDE / 4][i % STRIDE / 4];
+        int base = near + (plateau - near) / (1 + slope);
+        samples[i] = (uint8_t)(base + (int)random_below((uint32_t)slope + 1));
+    }
+}
+
+/* ---- Prediction ---------------------------------------------------------------------------- */
+
+typedef void reference_inter(enum block_size size, uint8_t *to, ptrdiff_t to_stride,
+                             const uint8_t *source, ptrdiff_t source_stride, int x, int y);
+
+static void check_inter(predict_inter *const kernels[BLOCK_SIZES], reference_inter *reference,
+                        enum content content)
+{
+    static uint8_t source[CANVAS], expected[CANVAS], actual[CANVAS];
+    fill_samples(source, CANVAS, content);
+    fill_samples(expected, CANVAS, NOISE);
+    for (enum block_size size = 0; size < BLOCK_SIZES; size++) {
+        for (int fractions = 0; fractions < 64; fractions++) {
+            int x = fractions % 8, y = fractions / 8;
+            size_t from = 16 * STRIDE + 16 + random_below(16),
+                   to = 8 * STRIDE + 4 * random_below(8);
+            memcpy(actual, expected, CANVAS);
+            reference(size, expected + to, STRIDE, source + from, STRIDE, x, y);
+            kernels[size](actual + to, STRIDE, source + from, STRIDE, x, y);
+            assert_memory_equal(actual, expected, CANVAS);
+        }
+    }
+}
+
+/* With `before` and `after` samples allowed around the block, in directions that have a fraction,
+ * the source lies in an allocation of exactly that: a sanitizer sees any read beyond. */
+static void check_inter_reads(predict_inter *const kernels[BLOCK_SIZES], int before, int after)
+{
+    for (enum block_size size = 0; size < BLOCK_SIZES; size++) {
+        for (int fractions = 0; fractions < 64; fractions++) {
+            int x = fractions % 8, y = fractions / 8;
+            int left = x ? before : 0, top = y ? before : 0;
+            int width = block_widths[size] + left + (x ? after : 0);
+            int height = block_heights[size] + top + (y ? after : 0);
+            uint8_t *source = malloc((size_t)width * height), to[16 * 16];
+            assert_non_null(source);
+            fill_samples(source, (size_t)width * height, WHITE);
+            kernels[size](to, 16, source + top * width + left, width, x, y);
+            assert_int_equal(to[0], 255);
+            free(source);
+        }
+    }
+}
+
+static void test_inter(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    for (int round = 0; round < ROUNDS; round++) {
+        check_inter(dsp->six_tap, reference_six_tap, round % CONTENTS);
+        check_inter(dsp->bilinear, reference_bilinear, round % CONTENTS);
+    }
+    check_inter_reads(dsp->six_tap, 2, 3);
+    check_inter_reads(dsp->bilinear, 0, 1);
+}
+
+static void test_true_motion(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    static uint8_t expected[CANVAS], actual[CANVAS];
+    for (int round = 0; round < 20 * ROUNDS; round++) {
+        int size = round % 2 ? 16 : 8;
+        uint8_t above[33], left[16];
+        fill_samples(above, sizeof(above), round % CONTENTS);
+        fill_samples(left, sizeof(left), random_below(CONTENTS));
+        fill_samples(expected, CANVAS, NOISE);
+        memcpy(actual, expected, CANVAS);
+        uint8_t *corner = above + random_below(16);
+        size_t to = 8 * STRIDE + 8 * random_below(4);
+        reference_true_motion(expected + to, STRIDE, corner + 1, left, size);
+        dsp->true_motion(actual + to, STRIDE, corner + 1, left, size);
+        assert_memory_equal(actual, expected, CANVAS);
+    }
+}
+
+static void test_intra4x4(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    static uint8_t expected[CANVAS], actual[CANVAS];
+    for (int round = 0; round < 20 * ROUNDS; round++) {
+        uint8_t edge[13];
+        fill_samples(edge, sizeof(edge), round % CONTENTS);
+        fill_samples(expected, CANVAS, NOISE);
+        for (int mode = 0; mode < 10; mode++) {
+            size_t to = 8 * STRIDE + 4 * random_below(8);
+            memcpy(actual, expected, CANVAS);
+            reference_intra4x4(mode, expected + to, STRIDE, edge);
+            dsp->intra4x4[mode](actual + to, STRIDE, edge);
+            assert_memory_equal(actual, expected, CANVAS);
+        }
+    }
+}
+
+/* ---- Transforms ---------------------------------------------------------------------------- */
+
+static int16_t random_coefficient(int range)
+{
+    return (int16_t)((int)random_below(2 * (uint32_t)range + 1) - range);
+}
+
+static void random_block(int16_t block[16], int range)
+{
+    for (int i = 0; i < 16; i++)
+        block[i] = random_below(3) ? random_coefficient(range) : 0;
+}
+
+/* Ranges of real coefficients and, beyond them, of what a broken stream may hold. */
+static const int ranges[] = {4, 60, 600, 2047, 32767};
+
+static uint8_t clamped_sum(int a, int b)
+{
+    int sum = a + b;
+    return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+}
+
+static void check_inverse_dct(const struct xc_dsp *dsp, const int16_t block[16], int dc_only)
+{
+    static uint8_t expected[CANVAS], actual[CANVAS];
+    int residue[16];
+    size_t to = 8 * STRIDE + 4 * random_below(8);
+    fill_samples(expected, CANVAS, random_below(CONTENTS));
+    memcpy(actual, expected, CANVAS);
+    reference_inverse_dct(block, residue);
+    for (int i = 0; i < 16; i++) {
+        uint8_t *sample = &expected[to + i / 4 * STRIDE + i % 4];
+        *sample = clamped_sum(*sample, residue[i]);
+    }
+    if (dc_only)
+        dsp->inverse_dct_add_dc(block[0], actual + to, STRIDE);
+    else
+        dsp->inverse_dct_add(block, actual + to, STRIDE);
+    assert_memory_equal(actual, expected, CANVAS);
+}
+
+static void test_inverse_dct(void **state)
+{
+    for (int round = 0; round < 100 * ROUNDS; round++) {
+        int16_t block[16];
+        random_block(block, ranges[round % 5]);
+        check_inverse_dct(*state, block, 0);
+        memset(block + 1, 0, 15 * sizeof(block[0]));
+        check_inverse_dct(*state, block, 0);
+        check_inverse_dct(*state, block, 1);
+    }
+}
+
+/* The reference itself against the real-valued transform. */
+static void test_inverse_dct_is_a_dct(void **state)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        int16_t block[16];
+        int residue[16];
+        double exact[16];
+        random_block(block, 300);
+        reference_inverse_dct(block, residue);
+        real_inverse_dct(block, exact);
+        for (int i = 0; i < 16; i++)
+            assert_true(fabs(residue[i] - exact[i]) < 1.5);
+    }
+}
+
+static void test_inverse_wht(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    for (int round = 0; round < 100 * ROUNDS; round++) {
+        int16_t block[16], expected[256], actual[256];
+        random_block(block, ranges[round % 5]);
+        for (int i = 0; i < 256; i++)
+            expected[i] = actual[i] = random_coefficient(32767);
+        reference_inverse_wht(block, expected);
+        dsp->inverse_wht(block, actual);
+        assert_memory_equal(actual, expected, sizeof(actual));
+    }
+}
+
+/* Close to the real transform, and its own inverse to within 1. */
+static void test_forward_dct(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    static uint8_t source[CANVAS], prediction[CANVAS];
+    for (int round = 0; round < 100 * ROUNDS; round++) {
+        fill_samples(source, CANVAS / 8, round % CONTENTS);
+        fill_samples(prediction, CANVAS / 8, random_below(CONTENTS));
+        int16_t block[17];
+        int residue[16], back[16];
+        double exact[16];
+        size_t a = random_below(32), b = random_below(32);
+        block[16] = 12345;
+        dsp->forward_dct(source + a, STRIDE, prediction + b, STRIDE, block);
+        assert_int_equal(block[16], 12345);
+        for (int i = 0; i < 16; i++)
+            residue[i] =
+                source[a + i / 4 * STRIDE + i % 4] - prediction[b + i / 4 * STRIDE + i % 4];
+        real_forward_dct(residue, exact);
+        reference_inverse_dct(block, back);
+        for (int i = 0; i < 16; i++) {
+            assert_true(fabs(block[i] - exact[i]) < 3);
+            assert_in_range(back[i] - residue[i] + 1, 0, 2);
+        }
+    }
+}
+
+static void test_forward_wht(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    for (int round = 0; round < 100 * ROUNDS; round++) {
+        int16_t input[256], output[17], back[256];
+        double exact[16];
+        for (int i = 0; i < 256; i++)
+            input[i] = random_coefficient(2040);
+        output[16] = 12345;
+        dsp->forward_wht(input, output);
+        assert_int_equal(output[16], 12345);
+        real_forward_wht(input, exact);
+        reference_inverse_wht(output, back);
+        for (int i = 0; i < 16; i++) {
+            assert_true(fabs(output[i] - exact[i]) < 1.5);
+            assert_in_range(back[16 * i] - input[16 * i] + 2, 0, 4);
+        }
+    }
+}
+
+/* All levels must give the same coefficients, not just good ones. */
+static void test_forward_like_c(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    struct xc_dsp c;
+    uint8_t source[16], prediction[16];
+    int16_t input[256], expected[16], actual[16];
+    xc_dsp_init_c(&c);
+    for (int round = 0; round < 100 * ROUNDS; round++) {
+        fill_samples(source, 16, round % CONTENTS);
+        fill_samples(prediction, 16, random_below(CONTENTS));
+        c.forward_dct(source, 4, prediction, 4, expected);
+        dsp->forward_dct(source, 4, prediction, 4, actual);
+        assert_memory_equal(actual, expected, sizeof(actual));
+        for (int i = 0; i < 256; i++)
+            input[i] = random_coefficient(ranges[round % 4]);
+        c.forward_wht(input, expected);
+        dsp->forward_wht(input, actual);
+        assert_memory_equal(actual, expected, sizeof(actual));
+    }
+}
+
+/* ---- Loop filters -------------------------------------------------------------------------- */
+
+static struct filter_limits random_limits(void)
+{
+    uint8_t level = (uint8_t)random_below(64);
+    struct filter_limits limits = {
+        .edge = (uint8_t)(2 * level + random_below(68)),
+        .interior = (uint8_t)random_below(64),
+        .high_variance = (uint8_t)random_below(4),
+    };
+    return limits;
+}
+
+/* Returns how many samples the reference changed. */
+static int check_filters(const struct xc_dsp *dsp, int kind, enum edge edge, int count)
+{
+    static uint8_t before[CANVAS], expected[CANVAS], actual[CANVAS];
+    struct filter_limits limits = random_limits();
+    size_t at = 16 * STRIDE + 16 + (edge == VERTICAL_EDGE ? 4 : 8) * random_below(4);
+    if (random_below(8))
+        fill_plateaus(before, (int)random_below(20));
+    else
+        fill_samples(before, CANVAS, random_below(CONTENTS));
+    memcpy(expected, before, CANVAS);
+    memcpy(actual, before, CANVAS);
+    if (kind == 0) {
+        reference_filter_macroblock(edge, expected + at, STRIDE, count, &limits);
+        dsp->filter_macroblock[edge](actual + at, STRIDE, count, &limits);
+    } else if (kind == 1) {
+        reference_filter_subblock(edge, expected + at, STRIDE, count, &limits);
+        dsp->filter_subblock[edge](actual + at, STRIDE, count, &limits);
+    } else {
+        reference_filter_simple(edge, expected + at, STRIDE, count, limits.edge);
+        dsp->filter_simple[edge](actual + at, STRIDE, count, limits.edge);
+    }
+    assert_memory_equal(actual, expected, CANVAS);
+    int changed = 0;
+    for (int i = 0; i < CANVAS; i++)
+        changed += expected[i] != before[i];
+    return changed;
+}
+
+static void test_loop_filters(void **state)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        for (enum edge edge = 0; edge < EDGE_DIRECTIONS; edge++) {
+            int changed = 0;
+            for (int round = 0; round < 50 * ROUNDS; round++)
+                changed += check_filters(*state, kind, edge, 8 * (1 + round % 3));
+            assert_true(changed > 10 * ROUNDS); /* the input does let the filters in */
+        }
+    }
+}
+
+/* ---- Measures ------------------------------------------------------------------------------ */
+
+static void check_measures(const struct xc_dsp *dsp, enum block_size size, const uint8_t *a,
+                           const uint8_t *b)
+{
+    const uint8_t *candidates[4] = {b, b + 1, b + STRIDE, b + 5 * STRIDE + 3};
+    uint32_t sads[4];
+    assert_int_equal(dsp->sad[size](a, STRIDE, b, STRIDE),
+                     reference_sad(size, a, STRIDE, b, STRIDE));
+    assert_int_equal(dsp->sse[size](a, STRIDE, b, STRIDE),
+                     reference_sse(size, a, STRIDE, b, STRIDE));
+    assert_int_equal(dsp->satd[size](a, STRIDE, b, STRIDE),
+                     reference_satd(size, a, STRIDE, b, STRIDE));
+    dsp->sad_x4[size](a, STRIDE, candidates, STRIDE, sads);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(sads[i], reference_sad(size, a, STRIDE, candidates[i], STRIDE));
+}
+
+static void test_measures(void **state)
+{
+    static uint8_t a[CANVAS], b[CANVAS];
+    for (int round = 0; round < 10 * ROUNDS; round++) {
+        fill_samples(a, CANVAS, round % CONTENTS);
+        fill_samples(b, CANVAS, random_below(CONTENTS));
+        for (enum block_size size = 0; size < BLOCK_SIZES; size++)
+            check_measures(*state, size, a + 4 * random_below(8), b + random_below(STRIDE));
+    }
+}
+
+static void test_moments(void **state)
+{
+    const struct xc_dsp *dsp = *state;
+    static uint8_t a[CANVAS];
+    for (int round = 0; round < 10 * ROUNDS; round++) {
+        uint32_t sum, squares, expected_sum = 0, expected_squares = 0;
+        size_t at = random_below(32);
+        fill_samples(a, CANVAS, round % CONTENTS);
+        for (int i = 0; i < 256; i++) {
+            uint32_t value = a[at + i / 16 * STRIDE + i % 16];
+            expected_sum += value;
+            expected_squares += value * value;
+        }
+        dsp->moments16x16(a + at, STRIDE, &sum, &squares);
+        assert_int_equal(sum, expected_sum);
+        assert_int_equal(squares, expected_squares);
+    }
+}
+
+/* An entry that no level set would be a crash later. */
+static void test_table_is_complete(void **state)
+{
+    void *const *entries = *state;
+    for (size_t i = 0; i < sizeof(struct xc_dsp) / sizeof(entries[0]); i++)
+        assert_non_null(entries[i]);
+}
+
+static int run_level(const struct level *level)
+{
+    struct xc_dsp dsp;
+    memset(&dsp, 0, sizeof(dsp));
+    level->init(&dsp);
+    random_state = 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(test_table_is_complete, &dsp),
+        cmocka_unit_test_prestate(test_inter, &dsp),
+        cmocka_unit_test_prestate(test_true_motion, &dsp),
+        cmocka_unit_test_prestate(test_intra4x4, &dsp),
+        cmocka_unit_test_prestate(test_inverse_dct, &dsp),
+        cmocka_unit_test_prestate(test_inverse_dct_is_a_dct, &dsp),
+        cmocka_unit_test_prestate(test_inverse_wht, &dsp),
+        cmocka_unit_test_prestate(test_forward_dct, &dsp),
+        cmocka_unit_test_prestate(test_forward_wht, &dsp),
+        cmocka_unit_test_prestate(test_forward_like_c, &dsp),
+        cmocka_unit_test_prestate(test_loop_filters, &dsp),
+        cmocka_unit_test_prestate(test_measures, &dsp),
+        cmocka_unit_test_prestate(test_moments, &dsp),
+    };
+    return cmocka_run_group_tests_name(level->name, tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "--bench")) {
+        bench_levels(levels, LEVELS);
+        return 0;
+    }
+    int failed = 0;
+    for (int i = 0; i < LEVELS; i++)
+        failed += run_level(&levels[i]);
+    return failed != 0;
+}
