@@ -1,6 +1,7 @@
 /*
- * The commands of `excamera`. Each gets its own arguments (argv[0] is the command's name), prints what
- * it has to say, and returns the exit status of the process: 0, 1 for a failure, 2 for wrong usage.
+ * The commands of `excamera`. Each gets its own arguments (argv[0] is the command's name), prints
+ * what it has to say, and returns the exit status of the process: 0, 1 for a failure, 2 for wrong
+ * usage.
  */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H

@@ -54,7 +54,8 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0)
         return help(argc, argv);
     if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
         printf("excamera %s\n", XC_VERSION);
@@ -62,7 +63,8 @@ int main(int argc, char **argv)
     }
     const struct command *command = find_command(argv[1]);
     if (command == NULL) {
-        fprintf(stderr, "excamera: there is no command '%s'; `excamera help` lists them\n", argv[1]);
+        fprintf(stderr, "excamera: there is no command '%s'; `excamera help` lists them\n",
+                argv[1]);
         return EXIT_USAGE;
     }
     return command->run(argc - 1, argv + 1);

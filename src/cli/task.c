@@ -1,0 +1,220 @@
+/* `excamera task NAME`: one step of an encode by hand, exactly as a worker runs it. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "encode/levels.h"
+#include "encode/tasks.h"
+#include "encode/vpx_encoder.h"
+
+enum option_id {
+    SOURCE,
+    START,
+    FRAMES,
+    RAW,
+    CHUNK,
+    STATE,
+    MADE_FOR,
+    OUT_RAW,
+    OUT_CHUNK,
+    OUT_STATE,
+    QUALITY,
+    CPU_USED,
+    STAND_IN,
+    OPTIONS,
+};
+
+struct option_help {
+    const char *name;     /* without the dashes */
+    const char *argument; /* NULL where there is none */
+    const char *text;
+};
+
+static const struct option_help option_help[OPTIONS] = {
+    [SOURCE] = {"source", "FILE", "the film"},
+    [START] = {"start", "FRAME", "first frame, counted from 0 (default 0)"},
+    [FRAMES] = {"frames", "COUNT", "how many frames"},
+    [RAW] = {"raw", "FILE", "the chunk's raw pictures (Y4M)"},
+    [CHUNK] = {"chunk", "FILE", "the chunk's compressed frames (IVF)"},
+    [STATE] = {"state", "FILE", "the state before the chunk"},
+    [MADE_FOR] = {"made-for", "FILE", "the state that --chunk was made for (default: --state)"},
+    [OUT_RAW] = {"out-raw", "FILE", "raw pictures to write (Y4M)"},
+    [OUT_CHUNK] = {"out-chunk", "FILE", "compressed frames to write (IVF)"},
+    [OUT_STATE] = {"out-state", "FILE", "state after the chunk, to write"},
+    [QUALITY] = {"quality", "LEVEL", "0 (best) to 63, as libvpx's quantizers (default 20)"},
+    [CPU_USED] = {"cpu-used", "SPEED", "0 (thorough, slow) to 16 (default 0)"},
+    [STAND_IN] = {"stand-in", NULL, "the chunk's key frame will be replaced by `reencode`"},
+};
+
+#define BIT(id) (1u << (id))
+
+struct task {
+    const char *name;
+    int (*run)(const struct task_options *options, struct error *error);
+    unsigned required, optional; /* masks of BIT(enum option_id) */
+    const char *purpose;
+};
+
+static const struct task tasks[] = {
+    {"fetch", task_fetch, BIT(SOURCE) | BIT(FRAMES) | BIT(OUT_RAW), BIT(START),
+     "Decodes a range of a film's frames into a raw chunk."},
+    {"encode", task_encode, BIT(RAW) | BIT(OUT_CHUNK), BIT(QUALITY) | BIT(CPU_USED) | BIT(STAND_IN),
+     "Encodes a raw chunk with libvpx: a key frame, then inter frames."},
+    {"decode", task_decode, BIT(CHUNK) | BIT(OUT_STATE), BIT(STATE),
+     "Decodes a chunk for the state at its end."},
+    {"reencode", task_reencode, BIT(STATE) | BIT(RAW) | BIT(CHUNK) | BIT(OUT_CHUNK),
+     BIT(OUT_STATE) | BIT(QUALITY) | BIT(CPU_USED),
+     "Replaces a chunk's key frame by an inter frame made for a state, and rebases the others."},
+    {"rebase", task_rebase, BIT(STATE) | BIT(RAW) | BIT(CHUNK) | BIT(OUT_CHUNK),
+     BIT(MADE_FOR) | BIT(OUT_STATE), "Rebases a chunk without key frame onto another state."},
+};
+
+enum { TASKS = sizeof tasks / sizeof tasks[0] };
+
+static void usage(FILE *stream)
+{
+    fprintf(stream, "usage: excamera task NAME [OPTIONS]\n\n"
+                    "Runs one step of an encode, from files to files: the same files in give the\n"
+                    "same bytes out. `excamera task NAME --help` lists a task's options.\n\n");
+    for (int i = 0; i < TASKS; i++)
+        fprintf(stream, "  %-9s %s\n", tasks[i].name, tasks[i].purpose);
+}
+
+static void task_usage(const struct task *task, FILE *stream)
+{
+    fprintf(stream, "usage: excamera task %s", task->name);
+    for (int i = 0; i < OPTIONS; i++)
+        if (task->required & BIT(i))
+            fprintf(stream, " --%s %s", option_help[i].name, option_help[i].argument);
+    fprintf(stream, " [OPTIONS]\n\n%s\n\n", task->purpose);
+    for (int i = 0; i < OPTIONS; i++) {
+        if (!((task->required | task->optional) & BIT(i)))
+            continue;
+        char left[40];
+        const char *argument = option_help[i].argument;
+        snprintf(left, sizeof left, "--%s%s%s", option_help[i].name, argument ? " " : "",
+                 argument ? argument : "");
+        fprintf(stream, "  %-18s %s\n", left, option_help[i].text);
+    }
+}
+
+static bool take_number(enum option_id id, struct task_options *options)
+{
+    char name[20];
+    int64_t value = 0;
+    snprintf(name, sizeof name, "--%s", option_help[id].name);
+    switch (id) {
+    case START:
+        return options_integer(name, optarg, 0, INT64_MAX, &options->start);
+    case FRAMES:
+        return options_integer(name, optarg, 1, INT64_MAX, &options->frames);
+    case QUALITY:
+        if (!options_integer(name, optarg, 0, LEVELS_MAX, &value))
+            return false;
+        options->quality = (int)value;
+        return true;
+    default:
+        if (!options_integer(name, optarg, 0, VPX_ENCODER_FASTEST, &value))
+            return false;
+        options->cpu_used = (int)value;
+        return true;
+    }
+}
+
+static bool take_option(enum option_id id, struct task_options *options)
+{
+    const char **files[OPTIONS] = {
+        [SOURCE] = &options->source,       [RAW] = &options->raw,
+        [CHUNK] = &options->chunk,         [STATE] = &options->state,
+        [MADE_FOR] = &options->made_for,   [OUT_RAW] = &options->out_raw,
+        [OUT_CHUNK] = &options->out_chunk, [OUT_STATE] = &options->out_state,
+    };
+    if (id == STAND_IN)
+        options->stand_in = true;
+    else if (files[id] != NULL)
+        *files[id] = optarg;
+    else
+        return take_number(id, options);
+    return true;
+}
+
+/* Fills `long_options` with what the task takes; returns how many there are. */
+static void list_options(const struct task *task, struct option *long_options)
+{
+    int count = 0;
+    for (int i = 0; i < OPTIONS; i++)
+        if ((task->required | task->optional) & BIT(i))
+            long_options[count++] = (struct option){
+                .name = option_help[i].name,
+                .has_arg = option_help[i].argument ? required_argument : no_argument,
+                .val = 256 + i,
+            };
+    long_options[count++] = (struct option){.name = "help", .val = 'h'};
+    long_options[count] = (struct option){0};
+}
+
+static bool check_required(const struct task *task, unsigned given)
+{
+    for (int i = 0; i < OPTIONS; i++) {
+        if (!(task->required & ~given & BIT(i)))
+            continue;
+        fprintf(stderr, "excamera task %s: --%s is missing; --help lists the options\n", task->name,
+                option_help[i].name);
+        return false;
+    }
+    return true;
+}
+
+static int run_task(const struct task *task, const struct task_options *options)
+{
+    struct error error = {0};
+    if (task->run(options, &error) >= 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "excamera task %s: %s\n", task->name, error.message);
+    return EXIT_FAILURE;
+}
+
+static int start_task(const struct task *task, int argc, char **argv)
+{
+    struct task_options options = {.quality = LEVELS_DEFAULT};
+    struct option long_options[OPTIONS + 2];
+    list_options(task, long_options);
+    unsigned given = 0;
+    int id;
+    while ((id = getopt_long(argc, argv, "hq:", long_options, NULL)) != -1) {
+        if (id == 'h') {
+            task_usage(task, stdout);
+            return EXIT_SUCCESS;
+        }
+        if (id == 'q' && (task->optional & BIT(QUALITY)))
+            id = 256 + QUALITY;
+        if (id < 256 || !take_option((enum option_id)(id - 256), &options))
+            return EXIT_USAGE;
+        given |= BIT(id - 256);
+    }
+    if (optind < argc) {
+        fprintf(stderr, "excamera task %s: '%s' is not an option\n", task->name, argv[optind]);
+        return EXIT_USAGE;
+    }
+    return check_required(task, given) ? run_task(task, &options) : EXIT_USAGE;
+}
+
+int command_task(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    for (int i = 0; i < TASKS; i++)
+        if (strcmp(argv[1], tasks[i].name) == 0)
+            return start_task(&tasks[i], argc - 1, argv + 1);
+    fprintf(stderr, "excamera task: there is no task '%s'; --help lists them\n", argv[1]);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,26 @@
+#include "encode/levels.h"
+
+#include <stdint.h>
+
+/* libvpx's fixed translation of its quantizer scale, part of its public behaviour. */
+static const uint8_t index_of_level[LEVELS_MAX + 1] = {
+    0,  1,  2,  3,  4,  5,  7,   8,   9,   10,  12,  13,  15,  17,  18,  19,
+    20, 21, 23, 24, 25, 26, 27,  28,  29,  30,  31,  33,  35,  37,  39,  41,
+    43, 45, 47, 49, 51, 53, 55,  57,  59,  61,  64,  67,  70,  73,  76,  79,
+    82, 85, 88, 91, 94, 97, 100, 103, 106, 109, 112, 115, 118, 121, 124, 127,
+};
+
+int levels_index(int level)
+{
+    if (level < 0)
+        return 0;
+    return index_of_level[level > LEVELS_MAX ? LEVELS_MAX : level];
+}
+
+int levels_choose(int quality, enum level_frame frame)
+{
+    /* A batch's key frame is the root of all predictions in the batch, so bits spent on it are
+     * saved many times over. A stand-in only gives the chunk's other frames something to be
+     * searched against: it should look like the inter frame that replaces it. */
+    return frame == LEVEL_KEY ? quality * 3 / 4 : quality;
+}

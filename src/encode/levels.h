@@ -1,0 +1,24 @@
+/*
+ * Which quantizer each frame gets. Two scales are in use: *levels*, libvpx's [0, 63] of `-q`, and
+ * quantizer *indices*, VP8's [0, 127] (RFC 6386 section 9.6). Smaller is finer on both.
+ */
+#ifndef ENCODE_LEVELS_H
+#define ENCODE_LEVELS_H
+
+#define LEVELS_MAX 63
+#define LEVELS_DEFAULT 20
+
+/* What a frame is to the finished film. */
+enum level_frame {
+    LEVEL_KEY,      /* the key frame that a batch begins with: kept, and predicted from for long */
+    LEVEL_STAND_IN, /* the key frame of a later chunk: an inter frame takes its place */
+    LEVEL_INTER,    /* any other */
+};
+
+/* The plan: the level of a frame in a film of overall level `quality`; both in [0, LEVELS_MAX]. */
+int levels_choose(int quality, enum level_frame frame);
+
+/* The quantizer index [0, 127] of a level, as libvpx translates it. */
+int levels_index(int level);
+
+#endif

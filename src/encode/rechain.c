@@ -1,0 +1,246 @@
+/*
+ * The tasks that put a chunk behind another state. A chunk is walked with two chains of states side
+ * by side: the one it was made in, which is needed to read its frames, and the new one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "encode/files.h"
+#include "encode/levels.h"
+#include "encode/tasks.h"
+#include "media/y4m.h"
+
+struct rechain {
+    const struct task_options *options;
+    struct xc_context *context;
+    struct y4m_reader *raw;
+    struct chunk_file chunk;
+    struct chunk_file out;
+    struct xc_state *original; /* before the next frame, in the chain that the chunk was made in */
+    struct xc_state *state;    /* before the next frame, in the new chain */
+    struct xc_buffer frame;
+    /* The chunk has hidden frames. What they show is in no raw picture, so that the original chain
+     * is decoded in full to have their own pictures as target. */
+    bool hidden;
+};
+
+static int open_rechain(struct rechain *chain, const struct task_options *options,
+                        struct error *error)
+{
+    chain->options = options;
+    chain->context = xc_context_new();
+    if (chain->context == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int code = files_read_chunk(options->chunk, &chain->chunk, error);
+    if (code < 0)
+        return code;
+    chain->out.header = chain->chunk.header;
+    for (int i = 0; i < chain->chunk.frames; i++)
+        chain->hidden |= !chain->chunk.frame[i].tag.shown;
+    code = files_read_state(options->state, &chain->state, error);
+    if (code < 0)
+        return code;
+    return y4m_open(options->raw, &chain->raw, error);
+}
+
+static void close_rechain(struct rechain *chain)
+{
+    y4m_close(chain->raw);
+    files_free_chunk(&chain->chunk);
+    files_free_chunk(&chain->out);
+    xc_state_unref(chain->original);
+    xc_state_unref(chain->state);
+    xc_buffer_free(&chain->frame);
+    xc_context_free(chain->context);
+}
+
+static int frame_error(const struct rechain *chain, int index, int result, struct error *error)
+{
+    files_codec_error(error, chain->options->chunk, result);
+    return error_prefix(error, "frame %d", index);
+}
+
+static int read_raw(struct rechain *chain, struct xc_picture **picture, struct error *error)
+{
+    int code = y4m_read(chain->raw, picture, error);
+    if (code == 0)
+        return error_set(error, -EINVAL, "%s has fewer pictures than %s shows", chain->options->raw,
+                         chain->options->chunk);
+    return code < 0 ? code : 0;
+}
+
+/* What follows the frame in the chain that the chunk was made in. */
+static int follow_original(struct rechain *chain, int index, struct xc_state **after,
+                           struct error *error)
+{
+    const struct chunk_frame *frame = &chain->chunk.frame[index];
+    int result =
+        chain->hidden
+            ? xc_decode(chain->context, chain->original, frame->data, frame->size, after, NULL)
+            : xc_parse(chain->context, chain->original, frame->data, frame->size, after);
+    return result < 0 ? frame_error(chain, index, result, error) : 0;
+}
+
+/* The picture that a hidden frame decodes to, found where the frame put it. One that replaces no
+ * reference is never seen, so that any picture will do. */
+static int hidden_target(struct rechain *chain, int index, const struct xc_state *after,
+                         struct xc_picture **picture, struct error *error)
+{
+    const struct chunk_frame *frame = &chain->chunk.frame[index];
+    struct xc_frame_info info;
+    int result = xc_inspect(chain->context, chain->original, frame->data, frame->size, &info);
+    if (result < 0)
+        return frame_error(chain, index, result, error);
+    int reference = XC_LAST;
+    for (int i = 0; i < XC_REFERENCES; i++)
+        if (info.refresh & XC_REFERENCE_BIT(i))
+            reference = i;
+    *picture = xc_picture_ref(xc_state_reference(after, reference));
+    return 0;
+}
+
+/* Takes over the state after a frame that was made, and the frame. */
+static int advance(struct rechain *chain, struct xc_state *original, struct xc_state *state,
+                   struct error *error)
+{
+    xc_state_unref(chain->original);
+    chain->original = original;
+    xc_state_unref(chain->state);
+    chain->state = state;
+    return files_add_frame(&chain->out, chain->frame.data, chain->frame.size, error);
+}
+
+static int effort_of(int cpu_used)
+{
+    return cpu_used >= 4 ? 2 : cpu_used >= 2 ? 1 : 0;
+}
+
+/* Makes the inter frame that stands where the chunk had its key frame. */
+static int encode_first(struct rechain *chain, struct error *error)
+{
+    const struct chunk_frame *first = &chain->chunk.frame[0];
+    if (!first->tag.key_frame || !first->tag.shown)
+        return error_set(error, -EINVAL, "%s does not begin with a key frame that is shown",
+                         chain->options->chunk);
+    struct xc_picture *picture = NULL;
+    struct xc_state *original = NULL;
+    struct xc_state *state = NULL;
+    int code = follow_original(chain, 0, &original, error);
+    if (code < 0)
+        return code;
+    code = read_raw(chain, &picture, error);
+    if (code < 0)
+        goto fail;
+    struct xc_encode_parameters parameters = {
+        .quantizer = levels_index(levels_choose(chain->options->quality, LEVEL_INTER)),
+        /* All three references of the state are one picture, or nearly so. */
+        .references = XC_REFERENCE_BIT(XC_LAST),
+        .refresh = XC_REFERENCE_BIT(XC_LAST) | XC_REFERENCE_BIT(XC_GOLDEN) |
+                   XC_REFERENCE_BIT(XC_ALTREF), /* as the key frame did */
+        .effort = effort_of(chain->options->cpu_used),
+    };
+    int result =
+        xc_encode(chain->context, chain->state, picture, &parameters, &chain->frame, &state);
+    xc_picture_unref(picture);
+    if (result < 0) {
+        code = frame_error(chain, 0, result, error);
+        goto fail;
+    }
+    return advance(chain, original, state, error);
+fail:
+    xc_state_unref(original);
+    return code;
+}
+
+static int rebase_frame(struct rechain *chain, int index, struct error *error)
+{
+    const struct chunk_frame *frame = &chain->chunk.frame[index];
+    if (frame->tag.key_frame)
+        return error_set(error, -EINVAL, "frame %d of %s is a key frame: nothing to rebase", index,
+                         chain->options->chunk);
+    struct xc_picture *picture = NULL;
+    struct xc_state *original = NULL;
+    struct xc_state *state = NULL;
+    int code = follow_original(chain, index, &original, error);
+    if (code < 0)
+        return code;
+    code = frame->tag.shown ? read_raw(chain, &picture, error)
+                            : hidden_target(chain, index, original, &picture, error);
+    if (code < 0)
+        goto fail;
+    struct xc_rebase_parameters parameters = {
+        .quantizer = -1,
+        /* Should the last frame be hidden, then the picture shown before it must survive too. */
+        .refresh_all = index == chain->chunk.frames - 1 && frame->tag.shown,
+    };
+    int result = xc_rebase(chain->context, chain->state, picture, frame->data, frame->size,
+                           chain->original, &parameters, &chain->frame, &state);
+    xc_picture_unref(picture);
+    if (result < 0) {
+        code = frame_error(chain, index, result, error);
+        goto fail;
+    }
+    return advance(chain, original, state, error);
+fail:
+    xc_state_unref(original);
+    return code;
+}
+
+static int check_raw_ends(struct rechain *chain, struct error *error)
+{
+    struct xc_picture *picture = NULL;
+    int code = y4m_read(chain->raw, &picture, error);
+    if (code <= 0)
+        return code;
+    xc_picture_unref(picture);
+    return error_set(error, -EINVAL, "%s has more pictures than %s shows", chain->options->raw,
+                     chain->options->chunk);
+}
+
+/* Rebases the frames from `first` on and writes the results. */
+static int rebase_rest(struct rechain *chain, int first, struct error *error)
+{
+    for (int i = first; i < chain->chunk.frames; i++) {
+        int code = rebase_frame(chain, i, error);
+        if (code < 0)
+            return code;
+    }
+    int code = check_raw_ends(chain, error);
+    if (code < 0)
+        return code;
+    if (chain->options->out_state != NULL) {
+        code = files_write_state(chain->options->out_state, chain->state, error);
+        if (code < 0)
+            return code;
+    }
+    return files_write_chunk(chain->options->out_chunk, &chain->out, error);
+}
+
+int task_reencode(const struct task_options *options, struct error *error)
+{
+    struct rechain chain = {0};
+    int code = open_rechain(&chain, options, error);
+    if (code >= 0)
+        code = encode_first(&chain, error);
+    if (code >= 0)
+        code = rebase_rest(&chain, 1, error);
+    close_rechain(&chain);
+    return code;
+}
+
+int task_rebase(const struct task_options *options, struct error *error)
+{
+    struct rechain chain = {0};
+    int code = open_rechain(&chain, options, error);
+    if (code >= 0) {
+        if (options->made_for != NULL)
+            code = files_read_state(options->made_for, &chain.original, error);
+        else
+            chain.original = xc_state_ref(chain.state);
+    }
+    if (code >= 0)
+        code = rebase_rest(&chain, 0, error);
+    close_rechain(&chain);
+    return code;
+}

@@ -1,0 +1,159 @@
+/* The tasks that make raw chunks, chunks and approximate states; rechain.c has the other two. */
+#include "encode/tasks.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "encode/files.h"
+#include "encode/levels.h"
+#include "encode/vpx_encoder.h"
+#include "media/input.h"
+#include "media/y4m.h"
+#include "util/output.h"
+
+/* Writes the pictures [start, start + frames) of `input`. */
+static int copy_pictures(struct input *input, const struct task_options *options, FILE *stream,
+                         struct error *error)
+{
+    int code = y4m_write_header(stream, &input_info(input)->format, error);
+    if (code < 0)
+        return code;
+    int64_t written = 0;
+    for (int64_t i = 0; written < options->frames; i++) {
+        struct xc_picture *picture = NULL;
+        int64_t time_stamp;
+        code = input_read(input, &picture, &time_stamp, error);
+        if (code <= 0)
+            break;
+        if (i >= options->start) {
+            code = y4m_write(stream, picture, error);
+            written++;
+        }
+        xc_picture_unref(picture);
+        if (code < 0)
+            break;
+    }
+    if (code >= 0 && written == 0)
+        return error_set(error, -EINVAL, "%s ends before frame %lld", options->source,
+                         (long long)options->start);
+    return code < 0 ? code : 0;
+}
+
+int task_fetch(const struct task_options *options, struct error *error)
+{
+    struct input *input = NULL;
+    struct output *output = NULL;
+    int code = input_open(options->source, &input, error);
+    if (code < 0)
+        return code;
+    code = output_open(options->out_raw, true, &output, error);
+    if (code < 0)
+        goto done;
+    code = copy_pictures(input, options, output_stream(output), error);
+    if (code < 0)
+        output_abort(output);
+    else
+        code = output_commit(output, error);
+done:
+    input_close(input);
+    return code;
+}
+
+static int encode_pictures(const struct task_options *options, struct y4m_reader *raw,
+                           struct vpx_encoder *encoder, struct chunk_file *chunk,
+                           struct error *error)
+{
+    struct xc_picture *picture;
+    int code;
+    while ((code = y4m_read(raw, &picture, error)) > 0) {
+        enum level_frame kind = chunk->frames > 0   ? LEVEL_INTER
+                                : options->stand_in ? LEVEL_STAND_IN
+                                                    : LEVEL_KEY;
+        const uint8_t *data = NULL;
+        size_t size = 0;
+        code = vpx_encoder_encode(encoder, picture, levels_choose(options->quality, kind), &data,
+                                  &size, error);
+        xc_picture_unref(picture);
+        if (code >= 0)
+            code = files_add_frame(chunk, data, size, error);
+        if (code < 0)
+            return code;
+    }
+    if (code == 0 && chunk->frames == 0)
+        return error_set(error, -EINVAL, "%s has no picture", options->raw);
+    return code;
+}
+
+int task_encode(const struct task_options *options, struct error *error)
+{
+    struct y4m_reader *raw = NULL;
+    struct vpx_encoder *encoder = NULL;
+    struct chunk_file chunk = {0};
+    int code = y4m_open(options->raw, &raw, error);
+    if (code < 0)
+        return code;
+    const struct video_format *format = y4m_format(raw);
+    chunk.header = (struct ivf_header){
+        .width = format->width,
+        .height = format->height,
+        .time_base = {format->frame_rate.denominator, format->frame_rate.numerator},
+    };
+    code = vpx_encoder_open(format->width, format->height, options->cpu_used, &encoder, error);
+    if (code < 0)
+        goto done;
+    code = encode_pictures(options, raw, encoder, &chunk, error);
+    if (code < 0)
+        goto done;
+    code = files_write_chunk(options->out_chunk, &chunk, error);
+done:
+    files_free_chunk(&chunk);
+    vpx_encoder_close(encoder);
+    y4m_close(raw);
+    return code;
+}
+
+static int decode_frames(const char *path, const struct chunk_file *chunk,
+                         struct xc_context *context, struct xc_state **state, struct error *error)
+{
+    for (int i = 0; i < chunk->frames; i++) {
+        struct xc_state *after = NULL;
+        int result =
+            xc_decode(context, *state, chunk->frame[i].data, chunk->frame[i].size, &after, NULL);
+        if (result < 0) {
+            files_codec_error(error, path, result);
+            return error_prefix(error, "frame %d", i);
+        }
+        xc_state_unref(*state);
+        *state = after;
+    }
+    return 0;
+}
+
+int task_decode(const struct task_options *options, struct error *error)
+{
+    struct xc_context *context = NULL;
+    struct xc_state *state = NULL;
+    struct chunk_file chunk = {0};
+    int code = files_read_chunk(options->chunk, &chunk, error);
+    if (code < 0)
+        goto done;
+    if (options->state != NULL) {
+        code = files_read_state(options->state, &state, error);
+        if (code < 0)
+            goto done;
+    }
+    context = xc_context_new();
+    if (context == NULL) {
+        code = error_set(error, -ENOMEM, "out of memory");
+        goto done;
+    }
+    code = decode_frames(options->chunk, &chunk, context, &state, error);
+    if (code < 0)
+        goto done;
+    code = files_write_state(options->out_state, state, error);
+done:
+    xc_state_unref(state);
+    xc_context_free(context);
+    files_free_chunk(&chunk);
+    return code;
+}

@@ -1,0 +1,51 @@
+/*
+ * The steps of an encode as functions from files to files: the same files in give the same bytes
+ * out, wherever and whenever they run. Raw chunks are Y4M, chunks IVF, states the codec's state
+ * format. Outputs appear under their names only when they are complete, and overwrite what was
+ * there.
+ */
+#ifndef ENCODE_TASKS_H
+#define ENCODE_TASKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+/* The files and settings of a task; each task says which of them it uses. */
+struct task_options {
+    const char *source;    /* a film */
+    const char *raw;       /* the chunk's raw pictures */
+    const char *chunk;     /* the chunk's compressed frames */
+    const char *state;     /* the state before the chunk */
+    const char *made_for;  /* the state before the chunk when it was encoded */
+    const char *out_raw;   /* written */
+    const char *out_chunk; /* written */
+    const char *out_state; /* written: the state after the chunk */
+    int64_t start, frames; /* of the source: first frame, counted from 0, and how many */
+    int quality;           /* [0, LEVELS_MAX], see levels.h */
+    int cpu_used;          /* [0, VPX_ENCODER_FASTEST]: speed of the search, 0 the most thorough */
+    bool stand_in;         /* the chunk's key frame will be replaced */
+};
+
+/* source, start, frames -> out_raw. It is an error when the source has no frame in the range; one
+ * that ends early gives fewer frames. */
+int task_fetch(const struct task_options *options, struct error *error);
+
+/* raw, quality, cpu_used, stand_in -> out_chunk. By libvpx: a key frame, then inter frames. */
+int task_encode(const struct task_options *options, struct error *error);
+
+/* [state,] chunk -> out_state. */
+int task_decode(const struct task_options *options, struct error *error);
+
+/* state, raw, chunk, quality, cpu_used -> out_chunk [, out_state]. Replaces the chunk's key frame
+ * by an inter frame made for `state` and rebases the others behind it. The last frame refreshes all
+ * three references, so that the state after it is one picture. */
+int task_reencode(const struct task_options *options, struct error *error);
+
+/* state, raw, chunk [, made_for] -> out_chunk [, out_state]. Rebases a chunk without key frame,
+ * made for the state `made_for`, onto `state`. Without `made_for` it is taken to be `state` itself.
+ */
+int task_rebase(const struct task_options *options, struct error *error);
+
+#endif
