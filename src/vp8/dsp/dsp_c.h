@@ -17,9 +17,21 @@ void xc_measure_init_c(struct xc_dsp *dsp);
     MAKE(8x8, 8, 8)                                                                                \
     MAKE(4x4, 4, 4)
 
+/* Before a short loop over neighbours: keeps the compiler from unrolling it into scalar code before
+ * it looks for vectors. */
+#define XC_KEEP_LOOP _Pragma("GCC unroll 1")
+
 static inline uint8_t clamp_to_sample(int value)
 {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+/* The same written as a maximum and a minimum in 16 bits, which vector units have. */
+static inline uint8_t clamp_lane(int16_t value)
+{
+    int16_t low = value > 0 ? value : 0;
+    int16_t clamped = low < 255 ? low : 255;
+    return (uint8_t)clamped;
 }
 
 #endif

@@ -6,11 +6,11 @@
 static inline uint32_t sad(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,
                            ptrdiff_t b_stride, int width, int height)
 {
-    uint32_t sum = 0;
+    int sum = 0;
     for (int row = 0; row < height; row++, a += a_stride, b += b_stride)
         for (int i = 0; i < width; i++)
-            sum += (uint32_t)abs(a[i] - b[i]);
-    return sum;
+            sum += abs(a[i] - b[i]);
+    return (uint32_t)sum;
 }
 
 static inline uint32_t sse(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,
@@ -98,16 +98,15 @@ XC_FOR_BLOCK_SIZES(MAKE_MEASURES)
 
 static void moments16x16(const uint8_t *a, ptrdiff_t stride, uint32_t *sum, uint32_t *squares)
 {
-    uint32_t total = 0;
-    int total_squares = 0;
+    int total = 0, total_squares = 0;
     for (int row = 0; row < 16; row++, a += stride) {
         for (int i = 0; i < 16; i++) {
             int16_t value = a[i];
-            total += a[i];
+            total += value;
             total_squares += value * value;
         }
     }
-    *sum = total;
+    *sum = (uint32_t)total;
     *squares = (uint32_t)total_squares;
 }
 

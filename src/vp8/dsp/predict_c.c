@@ -16,9 +16,8 @@ static inline void copy_block(uint8_t *restrict to, ptrdiff_t to_stride,
 
 /*
  * One pass of the six-tap filter along the direction in which neighbours are `step` samples apart.
- * Samples are taken as signed, minus 128: since the taps of a filter sum to 128 this takes 128 off
- * the result, and every sum fits 16 bits, which keeps twice as many lanes in a vector register as
- * int.
+ * A sum may reach 160 * 255, which overflows 16 signed bits; less 128 * 128 it always fits them,
+ * and 16-bit sums keep twice as many lanes in a vector register as int.
  */
 static inline void six_tap_pass(uint8_t *restrict to, ptrdiff_t to_stride,
                                 const uint8_t *restrict source, ptrdiff_t source_stride,
@@ -28,12 +27,12 @@ static inline void six_tap_pass(uint8_t *restrict to, ptrdiff_t to_stride,
     for (int row = 0; row < height; row++) {
         const uint8_t *s = source + row * source_stride;
         uint8_t *d = to + row * to_stride;
+        XC_KEEP_LOOP
         for (int i = 0; i < width; i++) {
-            int16_t sum = (int16_t)(t0 * (s[i - 2 * step] - 128) + t1 * (s[i - step] - 128) +
-                                    t2 * (s[i] - 128) + t3 * (s[i + step] - 128) +
-                                    t4 * (s[i + 2 * step] - 128) + t5 * (s[i + 3 * step] - 128));
-            int16_t value = (int16_t)(((sum + 64) >> 7) + 128);
-            d[i] = clamp_to_sample(value);
+            int16_t sum =
+                (int16_t)(t0 * s[i - 2 * step] + t1 * s[i - step] + t2 * s[i] + t3 * s[i + step] +
+                          t4 * s[i + 2 * step] + t5 * s[i + 3 * step] + 64 - 128 * 128);
+            d[i] = clamp_lane((int16_t)((sum >> 7) + 128));
         }
     }
 }
@@ -67,6 +66,7 @@ static inline void bilinear_pass(uint8_t *restrict to, ptrdiff_t to_stride,
     for (int row = 0; row < height; row++) {
         const uint8_t *s = source + row * source_stride;
         uint8_t *d = to + row * to_stride;
+        XC_KEEP_LOOP
         for (int i = 0; i < width; i++) {
             uint16_t sum = (uint16_t)(s[i] * near + s[i + step] * far + 64);
             d[i] = (uint8_t)(sum >> 7);
@@ -113,10 +113,9 @@ static inline void true_motion_block(uint8_t *restrict to, ptrdiff_t stride,
 {
     for (int row = 0; row < size; row++) {
         int16_t difference = (int16_t)(left[row] - above[-1]);
-        for (int i = 0; i < size; i++) {
-            int16_t value = (int16_t)(above[i] + difference);
-            to[row * stride + i] = clamp_to_sample(value);
-        }
+        XC_KEEP_LOOP
+        for (int i = 0; i < size; i++)
+            to[row * stride + i] = clamp_lane((int16_t)(above[i] + difference));
     }
 }
 
