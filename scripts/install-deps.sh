@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that are missing, and asks for nothing where none is.
+#
+#     scripts/install-deps.sh demo|test
+set -eu
+
+build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev libavcodec-dev
+       libavutil-dev libswscale-dev libswresample-dev libuv1-dev libjansson-dev libxxhash-dev"
+demo="$build ffmpeg"
+test="$demo python3 vpx-tools libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck chromium"
+
+case ${1-} in
+demo) wanted=$demo ;;
+test) wanted=$test ;;
+*) echo "usage: $0 demo|test" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "Not a Debian system: please install what these packages hold:" $wanted >&2
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$state" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "Missing packages; please run as root: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root="sudo"
+fi
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# sudo drops the environment, so the variable is named once more.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Runs the fuzzers for a while each, from seeds made here; a finding ends with status 1.
+
+    tests/fuzz/fuzz.py BUILD [--seconds 60] [--jobs 2]
+
+BUILD is a build folder made with -Dfuzzers=true. A finding's input is left in BUILD/findings.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+NAMES = ["frame", "state", "ivf", "y4m"]
+# Streams with all of libvpx's tools: clip size, options of vpxenc.
+STREAMS = [
+    ("48x32", ["--auto-alt-ref=1", "--lag-in-frames=6", "--passes=2"]),
+    ("33x17", ["--token-parts=3", "--profile=1"]),
+    ("48x32", ["--error-resilient=1", "--profile=3", "--kf-max-dist=3"]),
+    ("16x16", ["--min-q=0", "--max-q=8"]),
+    ("64x48", ["--rt", "--cpu-used=6", "--static-thresh=500", "--sharpness=5"]),
+]
+
+
+def run(*command):
+    subprocess.run([str(word) for word in command], check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def ivf_frames(data):
+    at = 32
+    while at < len(data):
+        size, = struct.unpack_from("<I", data, at)
+        yield data[at + 12:at + 12 + size]
+        at += 12 + size
+
+
+def make_seeds(folder, excamera):
+    """Fills folder/NAME for every fuzzer."""
+    for name in NAMES:
+        (folder / name).mkdir()
+    for i, (size, options) in enumerate(STREAMS):
+        clip, stream, state = folder / f"{i}.y4m", folder / f"{i}.ivf", folder / f"{i}.state"
+        run(ROOT / "scripts/make-clip.sh", clip, size, 8, 25)
+        run("vpxenc", "--codec=vp8", "--ivf", "-y", "--quiet", "--threads=1", *options,
+            f"--fpf={folder}/stats", "-o", stream, clip)
+        frames = list(ivf_frames(stream.read_bytes()))
+        (folder / "frame" / f"{i}").write_bytes(
+            b"".join(struct.pack("<H", len(frame)) + frame for frame in frames))
+        (folder / "ivf" / f"{i}").write_bytes(stream.read_bytes())
+        (folder / "y4m" / f"{i}").write_bytes(clip.read_bytes()[:12000])
+        run(excamera, "task", "decode", "--chunk", stream, "--out-state", state)
+        (folder / "state" / f"{i}").write_bytes(state.read_bytes())
+
+
+def fuzz(name, build, seeds, seconds):
+    """(name, passed, what to print)"""
+    findings = build / "findings"
+    findings.mkdir(exist_ok=True)
+    environment = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1",
+                   "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    done = subprocess.run(
+        [build / "tests/fuzz" / f"fuzz_{name}", f"-max_total_time={seconds}", "-max_len=16384",
+         "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={findings}/{name}-", seeds / name],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", env=environment, check=False)
+    runs = re.findall(r"^#(\d+)", done.stdout, re.M)
+    words = f"fuzz_{name}: {runs[-1] if runs else 0} inputs in {seconds} s"
+    if done.returncode != 0:
+        words += "\n" + "\n".join(done.stdout.splitlines()[-60:])
+    return name, done.returncode == 0, words
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", choices=NAMES)
+    options = parser.parse_args()
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="excamera-fuzz-") as folder:
+        seeds = pathlib.Path(folder)
+        make_seeds(seeds, options.build / "src/cli/excamera")
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            names = [options.only] if options.only else NAMES
+            for _, passed, words in pool.map(
+                    lambda name: fuzz(name, options.build.resolve(), seeds, options.seconds), names):
+                print("passed" if passed else "FAILED", words, flush=True)
+                failed += not passed
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
