@@ -24,8 +24,8 @@
  *   - On success (0 or a positive code) each output holds a new reference owned by the caller.
  *     On failure (negative) no output is set but to NULL, and nothing is leaked.
  *   - Arguments are borrowed for the duration of the call and never changed.
- *   - The library prints nothing, has no globals, threads, clocks or I/O. A context may be used by one
- *     thread at a time; states and pictures may be shared between threads.
+ *   - The library prints nothing, has no globals, threads, clocks or I/O. A context may be used by
+ * one thread at a time; states and pictures may be shared between threads.
  */
 #ifndef EXCAMERA_VP8_H
 #define EXCAMERA_VP8_H
@@ -58,9 +58,9 @@ enum xc_result {
     XC_ERROR_CORRUPT = -3,     /* the bytes are not a VP8 frame */
     XC_ERROR_TRUNCATED = -4,   /* the frame ends inside its headers or partition table */
     XC_ERROR_UNSUPPORTED = -5, /* a bitstream version that RFC 6386 does not define */
-    XC_ERROR_NO_STATE = -6,    /* an inter frame, but no state (with pictures) to decode it against */
-    XC_ERROR_SIZE = -7,        /* the picture's size and the state's or frame's differ */
-    XC_ERROR_STATE_FILE = -8,  /* the bytes are not a state file of this version */
+    XC_ERROR_NO_STATE = -6, /* an inter frame, but no state (with pictures) to decode it against */
+    XC_ERROR_SIZE = -7,     /* the picture's size and the state's or frame's differ */
+    XC_ERROR_STATE_FILE = -8, /* the bytes are not a state file of this version */
 };
 
 /* A sentence for any of the results above; never NULL. */
@@ -120,7 +120,8 @@ XC_API const struct xc_picture *xc_state_reference(const struct xc_state *state,
  * whole macroblocks (what lies beyond the display size is used by prediction). */
 XC_API bool xc_state_equal(const struct xc_state *a, const struct xc_state *b);
 
-/* A 128-bit hash of what xc_state_equal compares: equal states have equal hashes, on every machine. */
+/* A 128-bit hash of what xc_state_equal compares: equal states have equal hashes, on every machine.
+ */
 struct xc_hash {
     uint8_t bytes[16];
 };
@@ -151,17 +152,17 @@ XC_API int xc_decode(struct xc_context *context, const struct xc_state *before,
                      const uint8_t *frame, size_t size, struct xc_state **after,
                      struct xc_picture **shown);
 
-/* As xc_decode, but follows only what parsing needs (probabilities, segmentation, deltas): fast, and
- * the state after has no pictures. `before` may have pictures or not. */
-XC_API int xc_parse(struct xc_context *context, const struct xc_state *before,
-                    const uint8_t *frame, size_t size, struct xc_state **after);
+/* As xc_decode, but follows only what parsing needs (probabilities, segmentation, deltas): fast,
+ * and the state after has no pictures. `before` may have pictures or not. */
+XC_API int xc_parse(struct xc_context *context, const struct xc_state *before, const uint8_t *frame,
+                    size_t size, struct xc_state **after);
 
 struct xc_encode_parameters {
     int quantizer;       /* quantizer index, [0, 127] (RFC 6386 section 9.6) */
     bool key_frame;      /* ask for a key frame; always one where `given` is NULL */
     unsigned references; /* mask of XC_REFERENCE_BIT: what prediction may use; 0 means all */
-    unsigned refresh;    /* mask of XC_REFERENCE_BIT: what the new picture replaces (key frame: all) */
-    int effort;          /* [0, 2]: 0 is the most thorough search, 2 the fastest */
+    unsigned refresh; /* mask of XC_REFERENCE_BIT: what the new picture replaces (key frame: all) */
+    int effort;       /* [0, 2]: 0 is the most thorough search, 2 the fastest */
 };
 
 /* Encodes `picture` as one shown frame to be decoded against `given`; searches modes and motion.
@@ -181,10 +182,10 @@ struct xc_rebase_parameters {
  * state `onto`: its modes, references and motion vectors stay, the residue is computed again from
  * `picture`, and skipping, loop filter and probabilities are decided anew.
  *   onto       the state to rebase onto; must have pictures
- *   picture    what the frame is to look like: the raw picture it codes, or for a hidden frame its own
- *              decoded picture
- *   made_for   the state that `original` was made for; its pictures are not used and may be missing
- * A key frame does not depend on a state: it is refused with XC_ERROR_ARGUMENT. */
+ *   picture    what the frame is to look like: the raw picture it codes, or for a hidden frame its
+ * own decoded picture made_for   the state that `original` was made for; its pictures are not used
+ * and may be missing A key frame does not depend on a state: it is refused with XC_ERROR_ARGUMENT.
+ */
 XC_API int xc_rebase(struct xc_context *context, const struct xc_state *onto,
                      const struct xc_picture *picture, const uint8_t *original, size_t size,
                      const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
@@ -195,10 +196,10 @@ XC_API int xc_rebase(struct xc_context *context, const struct xc_state *onto,
 /* What can be told of a frame from its first ten bytes (RFC 6386 section 9.1). */
 struct xc_frame_tag {
     bool key_frame;
-    int version;                      /* profile, [0, 3] */
-    bool shown;                       /* false for a hidden frame */
-    uint32_t first_partition_size;    /* in bytes */
-    int width, height;                /* key frames only, else 0 */
+    int version;                          /* profile, [0, 3] */
+    bool shown;                           /* false for a hidden frame */
+    uint32_t first_partition_size;        /* in bytes */
+    int width, height;                    /* key frames only, else 0 */
     int horizontal_scale, vertical_scale; /* key frames only; upscaling hint, [0, 3] */
 };
 XC_API int xc_frame_tag(const uint8_t *frame, size_t size, struct xc_frame_tag *tag);
@@ -206,21 +207,21 @@ XC_API int xc_frame_tag(const uint8_t *frame, size_t size, struct xc_frame_tag *
 /* Everything that `excamera vp8 info` prints. */
 struct xc_frame_info {
     struct xc_frame_tag tag;
-    int quantizer;          /* the frame's base quantizer index, [0, 127] */
-    int filter_level;       /* [0, 63] */
-    int filter_sharpness;   /* [0, 7] */
+    int quantizer;        /* the frame's base quantizer index, [0, 127] */
+    int filter_level;     /* [0, 63] */
+    int filter_sharpness; /* [0, 7] */
     bool simple_filter;
     bool segmented;
-    int partitions;         /* token partitions: 1, 2, 4 or 8 */
-    unsigned refresh;       /* mask of XC_REFERENCE_BIT: references that the new picture replaces */
-    int copy_to_golden;     /* 0 none, 1 last, 2 altref (RFC 6386 section 9.7) */
-    int copy_to_altref;     /* 0 none, 1 last, 2 golden */
-    bool refresh_entropy;   /* the frame's probabilities stay for the next */
-    int macroblocks;        /* in all */
-    int intra16, intra4;    /* macroblocks predicted within the frame: whole, in 4x4 subblocks */
+    int partitions;       /* token partitions: 1, 2, 4 or 8 */
+    unsigned refresh;     /* mask of XC_REFERENCE_BIT: references that the new picture replaces */
+    int copy_to_golden;   /* 0 none, 1 last, 2 altref (RFC 6386 section 9.7) */
+    int copy_to_altref;   /* 0 none, 1 last, 2 golden */
+    bool refresh_entropy; /* the frame's probabilities stay for the next */
+    int macroblocks;      /* in all */
+    int intra16, intra4;  /* macroblocks predicted within the frame: whole, in 4x4 subblocks */
     int inter[XC_REFERENCES]; /* macroblocks predicted from each reference */
-    int split;              /* of those: with more than one motion vector */
-    int skipped;            /* macroblocks without coefficients */
+    int split;                /* of those: with more than one motion vector */
+    int skipped;              /* macroblocks without coefficients */
 };
 /* `before` as in xc_parse. */
 XC_API int xc_inspect(struct xc_context *context, const struct xc_state *before,

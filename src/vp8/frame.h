@@ -1,6 +1,7 @@
 /*
  * A compressed frame taken apart: its header, and for each macroblock its modes and coefficients.
- * Parser and writer are each other's inverse over this structure; decode, encode and rebase share it.
+ * Parser and writer are each other's inverse over this structure; decode, encode and rebase share
+ * it.
  */
 #ifndef VP8_FRAME_H
 #define VP8_FRAME_H
@@ -64,16 +65,16 @@ struct mb_info {
     uint8_t segment;      /* [0, 3] */
     uint8_t skip;         /* mb_skip_coeff: no coefficients follow */
     uint8_t partitioning; /* enum partitioning, MV_SPLIT only */
-    /* B_PRED: enum intra_b_mode of each subblock (in key frames also what other intra modes imply, as
-     * context); MV_SPLIT: enum split_mv_mode of each subblock's part. */
+    /* B_PRED: enum intra_b_mode of each subblock (in key frames also what other intra modes imply,
+     * as context); MV_SPLIT: enum split_mv_mode of each subblock's part. */
     uint8_t b_mode[16];
-    struct motion_vector mv;     /* whole macroblock; MV_SPLIT: that of subblock 15; intra: 0 */
+    struct motion_vector mv;      /* whole macroblock; MV_SPLIT: that of subblock 15; intra: 0 */
     struct motion_vector mvs[16]; /* MV_SPLIT only */
 };
 
-/* Quantized coefficients of a macroblock in zigzag-undone (raster) order. Blocks 0-15 luma, 16-19 U,
- * 20-23 V, 24 Y2. end[i] is the number of tokens before the end of block (a position in zigzag order,
- * counted from 0 also where the block starts at 1). */
+/* Quantized coefficients of a macroblock in zigzag-undone (raster) order. Blocks 0-15 luma, 16-19
+ * U, 20-23 V, 24 Y2. end[i] is the position in zigzag order at which block i ends: one more than
+ * that of its last token, 0 for a block without tokens (also where blocks start at position 1). */
 struct mb_coefficients {
     int16_t value[25][16];
     uint8_t end[25];
@@ -96,25 +97,23 @@ struct probabilities {
 
 #define SEGMENTS 4
 struct segmentation {
-    bool enabled;
-    bool absolute;                /* values replace the frame's own, else are added to them */
-    int8_t quantizer[SEGMENTS];   /* [-127, 127] */
+    bool absolute;                 /* values replace the frame's own, else are added to them */
+    int8_t quantizer[SEGMENTS];    /* [-127, 127] */
     int8_t filter_level[SEGMENTS]; /* [-63, 63] */
 };
 
 /* Loop-filter level adjustments by reference and by mode (RFC 6386 section 9.6). */
 struct filter_deltas {
-    bool enabled;
     int8_t reference[4]; /* by enum mb_reference, [-63, 63] */
     int8_t mode[4];      /* B_PRED, MV_ZERO, other whole-macroblock vectors, MV_SPLIT */
 };
 
-/* Everything that a state holds apart from pictures and the segment map. */
+/* Everything that a state holds apart from pictures and the segment map. What every frame's header
+ * sends anew (whether segmentation and deltas are in use, sign biases) is no part of it. */
 struct persistent {
     int width, height;
     uint8_t horizontal_scale, vertical_scale;
     uint8_t colour_space, clamping_type;
-    bool sign_bias[4]; /* by enum mb_reference; only golden's and altref's may be set */
     struct probabilities probabilities;
     struct segmentation segmentation;
     struct filter_deltas filter_deltas;
@@ -129,7 +128,7 @@ struct segmentation_update {
 };
 
 struct quantizer_indices {
-    uint8_t y_ac; /* [0, 127] */
+    uint8_t y_ac;                            /* [0, 127] */
     int8_t y_dc, y2_dc, y2_ac, uv_dc, uv_ac; /* deltas, [-15, 15] */
 };
 
@@ -137,17 +136,19 @@ struct frame_header {
     bool key_frame;
     uint8_t version;
     bool shown;
+    bool segmentation_enabled;
     struct segmentation_update segmentation_update; /* all false where not sent */
-    bool filter_deltas_update;
+    bool filter_deltas_enabled, filter_deltas_update;
     bool has_reference_delta[4], has_mode_delta[4];
     bool simple_filter;
     uint8_t filter_level;     /* [0, 63] */
     uint8_t filter_sharpness; /* [0, 7] */
     uint8_t log2_partitions;  /* [0, 3] */
     struct quantizer_indices quantizer;
-    unsigned refresh;         /* mask of XC_REFERENCE_BIT */
-    uint8_t copy_to_golden;   /* 0 none, 1 last, 2 altref */
-    uint8_t copy_to_altref;   /* 0 none, 1 last, 2 golden */
+    unsigned refresh;       /* mask of XC_REFERENCE_BIT */
+    uint8_t copy_to_golden; /* 0 none, 1 last, 2 altref */
+    uint8_t copy_to_altref; /* 0 none, 1 last, 2 golden */
+    bool sign_bias[4];      /* by enum mb_reference; only golden's and altref's may be set */
     bool refresh_entropy;
     /* Probabilities whose update flag is set, even where the value is the old one. */
     bool coefficient_update[BLOCK_TYPES][COEFFICIENT_BANDS][COEFFICIENT_CONTEXTS][ENTROPY_NODES];
@@ -160,7 +161,8 @@ struct frame_header {
 };
 
 /* Macroblocks in raster order with one column and one row of border before them, whose macroblocks
- * are intra with DC prediction (B_DC_PRED) and zero vectors: info[(row + 1) * stride + column + 1]. */
+ * are intra with DC prediction (B_DC_PRED) and zero vectors: info[(row + 1) * stride + column + 1].
+ */
 struct mb_map {
     int rows, columns;
     ptrdiff_t stride; /* columns + 1 */

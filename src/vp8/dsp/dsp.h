@@ -1,7 +1,7 @@
 /*
  * The kernels: everything that touches many samples, behind one table of function pointers.
- * xc_dsp_init fills it with C and then overwrites what the CPU level has faster; every level gives the
- * same bytes. Kernels know blocks of samples and coefficients, nothing of frames or states.
+ * xc_dsp_init fills it with C and then overwrites what the CPU level has faster; every level gives
+ * the same bytes. Kernels know blocks of samples and coefficients, nothing of frames or states.
  *
  * Samples are 8 bit; strides are in samples and may differ for each argument. Coefficients of a 4x4
  * block lie in raster order: coefficient[4 * row + column].
@@ -25,9 +25,10 @@ struct filter_limits {
     uint8_t high_variance; /* hev_threshold */
 };
 
-/* Prediction from a reference: `source` points to the sample at the whole-pixel position; `x` and `y`
- * are the fractions in eighths of a sample, [0, 7]. Reads up to 2 samples before and 3 after the block
- * in a direction whose fraction is not 0 (six-tap), 1 after (bilinear); RFC 6386 section 18. */
+/* Prediction from a reference: `source` points to the sample at the whole-pixel position; `x` and
+ * `y` are the fractions in eighths of a sample, [0, 7]. Reads up to 2 samples before and 3 after
+ * the block in a direction whose fraction is not 0 (six-tap), 1 after (bilinear); RFC 6386
+ * section 18. */
 typedef void predict_inter(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,
                            ptrdiff_t source_stride, int x, int y);
 
@@ -52,10 +53,12 @@ struct xc_dsp {
     /* Inverse transforms (RFC 6386 section 14.3, 14.4), added to what stands in `to`. */
     void (*inverse_dct_add)(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);
     void (*inverse_dct_add_dc)(int dc, uint8_t *to, ptrdiff_t stride); /* only coefficient 0 set */
-    /* The 16 outputs are the DC coefficients of 16 luma blocks: block[i][0] in coefficient[16 * i]. */
+    /* The 16 outputs are the DC coefficients of 16 luma blocks: block[i][0] in coefficient[16 * i].
+     */
     void (*inverse_wht)(const int16_t input[16], int16_t *coefficient);
 
-    /* Forward transforms, scaled as the inverse ones expect. forward_dct takes source - prediction. */
+    /* Forward transforms, scaled as the inverse ones expect. forward_dct takes source - prediction.
+     */
     void (*forward_dct)(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
                         ptrdiff_t prediction_stride, int16_t coefficient[16]);
     /* Input as inverse_wht's output: the DCs at coefficient[16 * i]. */
@@ -72,9 +75,10 @@ struct xc_dsp {
                                            int edge_limit);
 
     /* Difference measures. */
-    measure_block *sad[BLOCK_SIZES];  /* sum of absolute differences */
-    measure_block *sse[BLOCK_SIZES];  /* sum of squared errors */
-    measure_block *satd[BLOCK_SIZES]; /* sum of absolute 4x4 Hadamard coefficients of a - b, halved */
+    measure_block *sad[BLOCK_SIZES]; /* sum of absolute differences */
+    measure_block *sse[BLOCK_SIZES]; /* sum of squared errors */
+    measure_block
+        *satd[BLOCK_SIZES]; /* sum of absolute 4x4 Hadamard coefficients of a - b, halved */
     /* Four candidates at once: sads[i] = sad of a against b[i]. */
     void (*sad_x4[BLOCK_SIZES])(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *const b[4],
                                 ptrdiff_t b_stride, uint32_t sads[4]);

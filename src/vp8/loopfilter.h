@@ -1,0 +1,21 @@
+/* The loop filter over a frame (RFC 6386 sections 9.6 and 15). */
+#ifndef VP8_LOOPFILTER_H
+#define VP8_LOOPFILTER_H
+
+#include "vp8/context.h"
+
+/* Levels of a frame's macroblocks by segment, reference and kind of mode, worked out once. */
+struct filter_plan {
+    bool enabled, simple, key_frame;
+    int sharpness;
+    uint8_t level[SEGMENTS][4][4]; /* [segment][enum mb_reference][index of the mode's delta] */
+};
+
+void xc_filter_plan(const struct frame_header *header, struct filter_plan *plan);
+
+/* Filters a row of macroblocks, and up to three rows of samples above it. Rows go from the top;
+ * every macroblock's `skip` must say whether it really has no coefficients. */
+void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                   const struct mb_map *map, int row, struct xc_picture *picture);
+
+#endif

@@ -1,0 +1,223 @@
+#include "vp8/tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vp8/tables.h"
+
+/* Extra bits of the token categories 1 to 6, most significant first, and their smallest values (RFC
+ * 6386 section 13.2). */
+static const uint8_t category_bits[6][12] = {
+    {159},
+    {165, 145},
+    {173, 148, 140},
+    {176, 155, 140, 135},
+    {180, 157, 141, 134, 130},
+    {254, 254, 243, 230, 196, 177, 153, 140, 133, 130, 129}};
+static const uint8_t category_width[6] = {1, 2, 3, 4, 5, 11};
+static const uint8_t category_base[6] = {5, 7, 11, 19, 35, 67};
+
+/* Runs `visit` over the blocks of a macroblock in coding order with what their place decides. */
+#define FOR_EACH_BLOCK(y2, above, left, visit)                                                     \
+    do {                                                                                           \
+        if (y2)                                                                                    \
+            visit(Y2_BLOCK, Y2, 0, &(above)->y2, &(left)->y2);                                     \
+        for (int i_ = 0; i_ < 16; i_++)                                                            \
+            visit(i_, (y2) ? Y_AFTER_Y2 : Y_WITH_DC, (y2) ? 1 : 0, &(above)->y[i_ & 3],            \
+                  &(left)->y[i_ >> 2]);                                                            \
+        for (int i_ = 0; i_ < 4; i_++)                                                             \
+            visit(16 + i_, CHROMA, 0, &(above)->u[i_ & 1], &(left)->u[i_ >> 1]);                   \
+        for (int i_ = 0; i_ < 4; i_++)                                                             \
+            visit(20 + i_, CHROMA, 0, &(above)->v[i_ & 1], &(left)->v[i_ >> 1]);                   \
+    } while (0)
+
+void xc_clear_token_context(bool y2, struct token_context *above, struct token_context *left)
+{
+    uint8_t above_y2 = above->y2, left_y2 = left->y2;
+    memset(above, 0, sizeof *above);
+    memset(left, 0, sizeof *left);
+    if (!y2) {
+        above->y2 = above_y2;
+        left->y2 = left_y2;
+    }
+}
+
+/* ---- Parsing ------------------------------------------------------------------------------- */
+
+static inline int parse_category(struct bool_reader *reader, int category)
+{
+    int extra = 0;
+    for (int i = 0; i < category_width[category]; i++)
+        extra = extra << 1 | read_bool(reader, category_bits[category][i]);
+    return category_base[category] + extra;
+}
+
+/* A magnitude above 1; `p` are the probabilities of the token tree's nodes. */
+static inline int parse_large(struct bool_reader *reader, const uint8_t *p)
+{
+    if (!read_bool(reader, p[3])) {
+        if (!read_bool(reader, p[4]))
+            return 2;
+        return 3 + read_bool(reader, p[5]);
+    }
+    if (!read_bool(reader, p[6]))
+        return parse_category(reader, read_bool(reader, p[7]));
+    int high = read_bool(reader, p[8]);
+    return parse_category(reader, 2 + 2 * high + read_bool(reader, p[9 + high]));
+}
+
+/* Returns the end of the block (struct mb_coefficients). */
+static inline int parse_block(struct bool_reader *reader,
+                              const uint8_t (*bands)[COEFFICIENT_CONTEXTS][ENTROPY_NODES],
+                              int context, int position, int16_t *value)
+{
+    const uint8_t *p = bands[xc_coefficient_bands[position]][context];
+    if (!read_bool(reader, p[0]))
+        return 0;
+    for (;;) {
+        if (!read_bool(reader, p[1])) {
+            /* Behind a zero there is no end of block. */
+            if (++position == 16)
+                return 16;
+            p = bands[xc_coefficient_bands[position]][0];
+            continue;
+        }
+        int magnitude = read_bool(reader, p[2]) ? parse_large(reader, p) : 1;
+        value[xc_zigzag[position]] = (int16_t)(read_bit(reader) ? -magnitude : magnitude);
+        if (++position == 16)
+            return 16;
+        p = bands[xc_coefficient_bands[position]][magnitude > 1 ? 2 : 1];
+        if (!read_bool(reader, p[0]))
+            return position;
+    }
+}
+
+bool xc_parse_coefficients(struct bool_reader *reader,
+                           const coefficient_probabilities probabilities, bool y2,
+                           struct token_context *above, struct token_context *left,
+                           struct mb_coefficients *coefficients)
+{
+    struct bool_reader local = *reader; /* lets the compiler keep it in registers */
+    int any = 0;
+    memset(coefficients, 0, sizeof *coefficients);
+#define PARSE(block, type, first, a, l)                                                            \
+    do {                                                                                           \
+        int end_ = parse_block(&local, probabilities[type], *(a) + *(l), first,                    \
+                               coefficients->value[block]);                                        \
+        coefficients->end[block] = (uint8_t)end_;                                                  \
+        *(a) = *(l) = end_ > 0;                                                                    \
+        any |= end_;                                                                               \
+    } while (0)
+    FOR_EACH_BLOCK(y2, above, left, PARSE);
+#undef PARSE
+    *reader = local;
+    return any != 0;
+}
+
+/* ---- Writing and counting ------------------------------------------------------------------ */
+
+/* Where the decisions of a block's tokens go: to a writer, or to counters. */
+struct token_sink {
+    struct bool_writer *writer; /* NULL when counting */
+    const uint8_t (*probability)[COEFFICIENT_CONTEXTS][ENTROPY_NODES];
+    uint32_t (*count)[COEFFICIENT_CONTEXTS][ENTROPY_NODES][2];
+};
+
+static inline void decide(const struct token_sink *sink, int band, int context, int node, int bit)
+{
+    if (sink->writer)
+        write_bool(sink->writer, sink->probability[band][context][node], bit);
+    else
+        sink->count[band][context][node][bit]++;
+}
+
+static inline void put_category(const struct token_sink *sink, int category, int magnitude)
+{
+    int extra = magnitude - category_base[category];
+    if (!sink->writer)
+        return; /* extra bits have fixed probabilities */
+    for (int i = 0, width = category_width[category]; i < width; i++)
+        write_bool(sink->writer, category_bits[category][i], extra >> (width - 1 - i) & 1);
+}
+
+/* A magnitude above 1. */
+static inline void put_large(const struct token_sink *sink, int band, int context, int magnitude)
+{
+    bool category = magnitude > 4;
+    decide(sink, band, context, 3, category);
+    if (!category) {
+        decide(sink, band, context, 4, magnitude > 2);
+        if (magnitude > 2)
+            decide(sink, band, context, 5, magnitude > 3);
+        return;
+    }
+    bool high = magnitude >= category_base[2];
+    decide(sink, band, context, 6, high);
+    if (!high) {
+        bool second = magnitude >= category_base[1];
+        decide(sink, band, context, 7, second);
+        put_category(sink, second, magnitude);
+        return;
+    }
+    bool highest = magnitude >= category_base[4];
+    bool upper = magnitude >= category_base[highest ? 5 : 3];
+    decide(sink, band, context, 8, highest);
+    decide(sink, band, context, 9 + highest, upper);
+    put_category(sink, 2 + 2 * highest + upper, magnitude);
+}
+
+static inline void put_block(const struct token_sink *sink, int context, int position, int end,
+                             const int16_t *value)
+{
+    bool may_end = true; /* an end of block cannot follow a zero */
+    for (; position < end; position++) {
+        int band = xc_coefficient_bands[position];
+        int level = value[xc_zigzag[position]], magnitude = abs(level);
+        if (may_end)
+            decide(sink, band, context, 0, 1);
+        decide(sink, band, context, 1, magnitude > 0);
+        if (magnitude > 0) {
+            decide(sink, band, context, 2, magnitude > 1);
+            if (magnitude > 1)
+                put_large(sink, band, context, magnitude);
+            if (sink->writer)
+                write_bool(sink->writer, 128, level < 0);
+        }
+        may_end = magnitude > 0;
+        context = magnitude > 1 ? 2 : magnitude;
+    }
+    if (position < 16)
+        decide(sink, xc_coefficient_bands[position], context, 0, 0);
+}
+
+void xc_write_coefficients(struct bool_writer *writer,
+                           const coefficient_probabilities probabilities, bool y2,
+                           struct token_context *above, struct token_context *left,
+                           const struct mb_coefficients *coefficients)
+{
+    struct bool_writer local = *writer; /* lets the compiler keep it in registers */
+#define WRITE(block, type, first, a, l)                                                            \
+    do {                                                                                           \
+        const struct token_sink sink_ = {.writer = &local, .probability = probabilities[type]};    \
+        put_block(&sink_, *(a) + *(l), first, coefficients->end[block],                            \
+                  coefficients->value[block]);                                                     \
+        *(a) = *(l) = coefficients->end[block] > 0;                                                \
+    } while (0)
+    FOR_EACH_BLOCK(y2, above, left, WRITE);
+#undef WRITE
+    *writer = local;
+}
+
+void xc_count_coefficients(token_counts counts, bool y2, struct token_context *above,
+                           struct token_context *left, const struct mb_coefficients *coefficients)
+{
+#define COUNT(block, type, first, a, l)                                                            \
+    do {                                                                                           \
+        const struct token_sink sink_ = {.count = counts[type]};                                   \
+        put_block(&sink_, *(a) + *(l), first, coefficients->end[block],                            \
+                  coefficients->value[block]);                                                     \
+        *(a) = *(l) = coefficients->end[block] > 0;                                                \
+    } while (0)
+    FOR_EACH_BLOCK(y2, above, left, COUNT);
+#undef COUNT
+}
