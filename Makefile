@@ -1,0 +1,60 @@
+# The front door: what there is to do here, in one word each. Meson does the building.
+
+BUILD ?= build
+prefix ?= /usr/local
+DESTDIR ?=
+INPUT ?=
+OUTPUT ?= demo.webm
+MESON_OPTIONS ?=
+EXCAMERA = $(BUILD)/src/cli/excamera
+
+# The folder of the build is set up once; Meson keeps it up to date from then on.
+SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
+SOURCES = find include src tests -name '*.[ch]'
+
+.PHONY: help demo build test test-all bench fmt lint install clean
+
+help:
+	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
+	@echo "make test        build and run the tests"
+	@echo "make test-all    the same with every size and length: an hour or so"
+	@echo "make bench       bits at equal quality, against one continuous libvpx encode"
+	@echo "make fmt, lint   format the C sources; check them"
+	@echo "make install     honours prefix and DESTDIR"
+
+demo:
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory build
+	@scripts/demo.sh $(EXCAMERA) "$(INPUT)" "$(OUTPUT)"
+
+build:
+	@$(SETUP)
+	@ninja -C $(BUILD)
+
+test:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory build
+	@meson test -C $(BUILD) --print-errorlogs
+
+test-all:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory build
+	@XC_TESTS=all meson test -C $(BUILD) --print-errorlogs --timeout-multiplier 10
+
+bench:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory build
+	@bench/bits.py --excamera $(EXCAMERA) --cache $(BUILD)/bench-cache
+
+fmt:
+	@$(SOURCES) | xargs clang-format -i
+
+lint:
+	@scripts/lint.sh
+
+install: build
+	@meson configure $(BUILD) --prefix=$(abspath $(prefix))
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-asan build-fuzz demo.webm
