@@ -17,7 +17,7 @@ int error_set(struct error *error, int code, const char *format, ...)
 int error_prefix(struct error *error, const char *format, ...)
 {
     char before[sizeof error->message];
-    char whole[2 * sizeof error->message];
+    char whole[sizeof before + sizeof ": " + sizeof error->message];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(before, sizeof before, format, arguments);
