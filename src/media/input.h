@@ -1,4 +1,5 @@
-/* Any film that libavformat and libavcodec read, as 8-bit 4:2:0 pictures in order of presentation. */
+/* Any film that libavformat and libavcodec read, as 8-bit 4:2:0 pictures in order of presentation.
+ */
 #ifndef MEDIA_INPUT_H
 #define MEDIA_INPUT_H
 

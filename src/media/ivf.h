@@ -10,7 +10,7 @@
 #include "util/error.h"
 
 struct ivf_header {
-    int width, height;
+    int width, height;      /* in pixels, [0, 65535]; frames have their own */
     struct ratio time_base; /* seconds per tick of a frame's time stamp: numerator / denominator */
     uint32_t frames;        /* as the header says; 0 where unknown */
 };
@@ -19,8 +19,13 @@ struct ivf_reader;
 
 /* Fails on anything but IVF with fourcc VP80. */
 int ivf_open(const char *path, struct ivf_reader **reader, struct error *error);
+/* The same from a stream that stays the caller's and is read from where it stands; `name` is what
+ * error sentences call it. */
+int ivf_open_stream(FILE *stream, const char *name, struct ivf_reader **reader,
+                    struct error *error);
 const struct ivf_header *ivf_header(const struct ivf_reader *reader);
-/* 1 and a frame (in `frame`, overwritten by the next call's), 0 at the end, or a negative errno. */
+/* 1 and a frame (in `frame`, overwritten by the next call's), 0 at the end, or a negative errno.
+ * A frame may have no bytes. */
 int ivf_read(struct ivf_reader *reader, struct xc_buffer *frame, uint64_t *time_stamp,
              struct error *error);
 void ivf_close(struct ivf_reader *reader); /* NULL is allowed */

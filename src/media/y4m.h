@@ -12,6 +12,12 @@ struct y4m_reader;
 
 /* Opens `path`. `path` stays the caller's. */
 int y4m_open(const char *path, struct y4m_reader **reader, struct error *error);
+/* The same from a stream that stays the caller's and is read from where it stands; `name` is what
+ * error sentences call it. */
+int y4m_open_stream(FILE *stream, const char *name, struct y4m_reader **reader,
+                    struct error *error);
+/* The format as the file says; colour.full_range tells what the samples are: they are handed on
+ * as they lie in the file. */
 const struct video_format *y4m_format(const struct y4m_reader *reader);
 /* 1 and a picture, 0 at the end, or a negative errno. The caller owns the picture. */
 int y4m_read(struct y4m_reader *reader, struct xc_picture **picture, struct error *error);

@@ -2,7 +2,8 @@
 #ifndef UTIL_ERROR_H
 #define UTIL_ERROR_H
 
-/* A negative errno value and a sentence that says what was wrong and, where it helps, what to do. */
+/* A negative errno value and a sentence that says what was wrong and, where it helps, what to do.
+ */
 struct error {
     int code;
     char message[1024];

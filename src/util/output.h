@@ -7,14 +7,16 @@
 
 #include "util/error.h"
 
-/* An output being written: a temporary file beside `path`, or standard output where `path` is "-". */
+/* An output being written: a temporary file beside `path`, or standard output where `path` is "-".
+ */
 struct output;
 
 /* Opens the temporary file. Fails where `path` exists and `overwrite` is false. */
 int output_open(const char *path, bool overwrite, struct output **output, struct error *error);
 /* The stream to write to; owned by `output`. */
 FILE *output_stream(struct output *output);
-/* The name of the temporary file ("-" for standard output), for libraries that open it themselves. */
+/* The name of the temporary file ("-" for standard output), for libraries that open it themselves.
+ */
 const char *output_path(const struct output *output);
 /* Flushes, syncs and renames to the final name. Frees `output` in any case; on failure nothing is
  * left of the file. */

@@ -1,0 +1,238 @@
+#include "media/input.h"
+
+#include <errno.h>
+#include <libavutil/display.h>
+#include <libavutil/pixdesc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/convert.h"
+#include "media/libav.h"
+
+/* Fixed, so that what a damaged film decodes to does not depend on the machine. */
+#define DECODER_THREADS 4
+
+struct input {
+    AVFormatContext *format;
+    AVStream *stream;
+    AVCodecContext *decoder;
+    AVPacket *packet;
+    AVFrame *frame;
+    bool frame_waits; /* `frame` is decoded but not handed on yet */
+    struct converter *converter;
+    struct input_info info;
+    char *name;         /* for error sentences */
+    int64_t last;       /* time stamp handed on; AV_NOPTS_VALUE before the first */
+    int64_t packet_end; /* byte position behind the last frame's packet */
+};
+
+static const char *display_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+/* Cover pictures of audio files are no films. */
+static int choose_stream(struct input *input, struct error *error)
+{
+    AVFormatContext *format = input->format;
+    int index = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    if (index < 0 || format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+        return error_set(error, -EINVAL, "%s has no video stream", input->name);
+    input->stream = format->streams[index];
+    int audio = av_find_best_stream(format, AVMEDIA_TYPE_AUDIO, -1, index, NULL, 0);
+    input->info.has_audio = audio >= 0;
+    return 0;
+}
+
+static bool is_y4m(const struct input *input)
+{
+    return strcmp(input->format->iformat->name, "yuv4mpegpipe") == 0;
+}
+
+/* libavformat drops a last frame that is cut off; a pipe whose writer died would go unnoticed. */
+static int check_end(const struct input *input, struct error *error)
+{
+    if (is_y4m(input) && input->packet_end && avio_tell(input->format->pb) != input->packet_end)
+        return error_set(error, -EINVAL, "%s is cut off or damaged after its last whole frame",
+                         input->name);
+    return 0;
+}
+
+/* 1 and the next frame in input->frame, 0 at the end, or a negative errno. */
+static int decode_frame(struct input *input, struct error *error)
+{
+    int result = libav_decode(input->format, input->stream, input->decoder, input->packet,
+                              input->frame, error);
+    if (result < 0)
+        return error_prefix(error, "%s", input->name);
+    if (result == 0)
+        return check_end(input, error);
+    input->packet_end = input->frame->pkt_pos + input->frame->pkt_size;
+    return 1;
+}
+
+static struct orientation find_orientation(const struct input *input)
+{
+    const AVFrameSideData *of_frame =
+        av_frame_get_side_data(input->frame, AV_FRAME_DATA_DISPLAYMATRIX);
+    if (of_frame && of_frame->size >= 9 * sizeof(int32_t))
+        return convert_orientation((const int32_t *)of_frame->data);
+    size_t size = 0;
+    const uint8_t *data = av_stream_get_side_data(input->stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    return convert_orientation(size >= 9 * sizeof(int32_t) ? (const int32_t *)data : NULL);
+}
+
+static bool is_interlaced(const struct input *input)
+{
+    enum AVFieldOrder order = input->stream->codecpar->field_order;
+    return input->frame->interlaced_frame ||
+           (order != AV_FIELD_UNKNOWN && order != AV_FIELD_PROGRESSIVE);
+}
+
+static int64_t estimate_frames(const struct input *input)
+{
+    const AVStream *stream = input->stream;
+    if (stream->nb_frames > 0)
+        return stream->nb_frames;
+    AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
+    if (stream->duration > 0)
+        return av_rescale_q(stream->duration, stream->time_base, frame);
+    if (input->format->duration > 0)
+        return av_rescale_q(input->format->duration, AV_TIME_BASE_Q, frame);
+    return 0;
+}
+
+static void describe(struct input *input, struct orientation orientation)
+{
+    struct input_info *info = &input->info;
+    AVRational aspect = av_guess_sample_aspect_ratio(input->format, input->stream, input->frame);
+    if (orientation.transpose)
+        aspect = (AVRational){aspect.den, aspect.num};
+    info->format = (struct video_format){
+        .width = convert_width(input->converter),
+        .height = convert_height(input->converter),
+        .frame_rate = libav_frame_rate(input->format, input->stream),
+        .pixel_aspect = libav_ratio_or_one(aspect),
+        .colour = convert_colour(input->converter),
+    };
+    info->time_base = (struct ratio){input->stream->time_base.num, input->stream->time_base.den};
+    info->frames = estimate_frames(input);
+    info->interlaced = is_interlaced(input);
+    convert_describe(input->converter, info->converted, sizeof info->converted);
+    snprintf(info->source, sizeof info->source, "%s, %s",
+             input->format->iformat->long_name ? input->format->iformat->long_name
+                                               : input->format->iformat->name,
+             avcodec_get_name(input->stream->codecpar->codec_id));
+}
+
+static int check_size(const struct input *input, struct error *error)
+{
+    const AVCodecParameters *parameters = input->stream->codecpar;
+    if (parameters->width <= XC_MAX_DIMENSION && parameters->height <= XC_MAX_DIMENSION)
+        return 0;
+    return error_set(error, -EINVAL, "%s: %dx%d is beyond VP8's largest size, %dx%d", input->name,
+                     parameters->width, parameters->height, XC_MAX_DIMENSION, XC_MAX_DIMENSION);
+}
+
+static int open_stream(struct input *input, const char *path, struct error *error)
+{
+    int result = libav_open(path, &input->format, error);
+    if (result < 0)
+        return result;
+    if ((result = choose_stream(input, error)) < 0 || (result = check_size(input, error)) < 0)
+        return result;
+    result =
+        libav_open_decoder(input->format, input->stream, DECODER_THREADS, &input->decoder, error);
+    return result < 0 ? error_prefix(error, "%s", input->name) : 0;
+}
+
+/* What a film really holds shows in its first frame only. */
+static int open_first_frame(struct input *input, struct error *error)
+{
+    int result = decode_frame(input, error);
+    if (result < 0)
+        return result;
+    if (result == 0)
+        return error_set(error, -EINVAL, "%s: no frame of its video could be decoded", input->name);
+    input->frame_waits = true;
+    struct orientation orientation = find_orientation(input);
+    result = convert_open(input->frame, orientation, &input->converter, error);
+    if (result < 0)
+        return error_prefix(error, "%s", input->name);
+    describe(input, orientation);
+    return 0;
+}
+
+int input_open(const char *path, struct input **opened, struct error *error)
+{
+    *opened = NULL;
+    struct input *input = calloc(1, sizeof *input);
+    if (!input)
+        return error_set(error, -ENOMEM, "out of memory");
+    input->last = AV_NOPTS_VALUE;
+    input->name = strdup(display_name(path));
+    input->packet = av_packet_alloc();
+    input->frame = av_frame_alloc();
+    int result;
+    if (!input->name || !input->packet || !input->frame)
+        result = error_set(error, -ENOMEM, "out of memory");
+    else if ((result = open_stream(input, path, error)) == 0)
+        result = open_first_frame(input, error);
+    if (result < 0) {
+        input_close(input);
+        return result;
+    }
+    *opened = input;
+    return 0;
+}
+
+const struct input_info *input_info(const struct input *input)
+{
+    return &input->info;
+}
+
+/* The frame's own time stamp; one frame later than the last where it has none, and always later than
+ * the last. */
+static int64_t next_time_stamp(const struct input *input)
+{
+    int64_t stamp = input->frame->best_effort_timestamp;
+    if (input->last == AV_NOPTS_VALUE)
+        return stamp == AV_NOPTS_VALUE ? 0 : stamp;
+    if (stamp == AV_NOPTS_VALUE) {
+        AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
+        stamp = input->last + av_rescale_q(1, frame, input->stream->time_base);
+    }
+    return stamp > input->last ? stamp : input->last + 1;
+}
+
+int input_read(struct input *input, struct xc_picture **picture, int64_t *time_stamp,
+               struct error *error)
+{
+    *picture = NULL;
+    if (!input->frame_waits) {
+        int result = decode_frame(input, error);
+        if (result <= 0)
+            return result;
+    }
+    input->frame_waits = false;
+    int result = convert_frame(input->converter, input->frame, picture, error);
+    if (result < 0)
+        return error_prefix(error, "%s", input->name);
+    *time_stamp = input->last = next_time_stamp(input);
+    av_frame_unref(input->frame);
+    return 1;
+}
+
+void input_close(struct input *input)
+{
+    if (!input)
+        return;
+    convert_close(input->converter);
+    avcodec_free_context(&input->decoder);
+    avformat_close_input(&input->format);
+    av_packet_free(&input->packet);
+    av_frame_free(&input->frame);
+    free(input->name);
+    free(input);
+}

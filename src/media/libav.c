@@ -1,0 +1,190 @@
+#include "media/libav.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_errno(int code)
+{
+    return code > -4096 && code < 0;
+}
+
+int libav_error(struct error *error, int code, const char *format, ...)
+{
+    char sentence[sizeof error->message / 2], reason[AV_ERROR_MAX_STRING_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    if (is_errno(code))
+        snprintf(reason, sizeof reason, "%s", strerror(-code));
+    else
+        av_strerror(code, reason, sizeof reason);
+    return error_set(error, is_errno(code) ? code : -EINVAL, "%s: %s", sentence, reason);
+}
+
+/* libav's own words for these ("Invalid data found") do not say what the file lacks. */
+static int check_file(const char *path, struct error *error)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
+    if (S_ISDIR(status.st_mode))
+        return error_set(error, -EISDIR, "cannot read %s: it is a folder, not a file", path);
+    if (access(path, R_OK) < 0)
+        return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
+    if (S_ISREG(status.st_mode) && status.st_size == 0)
+        return error_set(error, -EINVAL, "%s is empty", path);
+    return 0;
+}
+
+static bool is_standard_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* The name with its protocol, so that a colon in a file's name is not taken for one; freed by the
+ * caller. */
+static char *make_url(const char *path)
+{
+    char *url;
+    if (is_standard_input(path))
+        return strdup("pipe:0");
+    if (strstr(path, "://"))
+        return strdup(path);
+    return asprintf(&url, "file:%s", path) < 0 ? NULL : url;
+}
+
+static int open_format(const char *path, AVFormatContext **format, struct error *error)
+{
+    char *url = make_url(path);
+    if (!url)
+        return error_set(error, -ENOMEM, "out of memory");
+    const AVInputFormat *kind =
+        is_standard_input(path) ? av_find_input_format("yuv4mpegpipe") : NULL;
+    int result = avformat_open_input(format, url, kind, NULL);
+    free(url);
+    if (result >= 0)
+        return 0;
+    if (is_standard_input(path))
+        return error_set(error, -EINVAL, "standard input is not Y4M (YUV4MPEG2)");
+    if (result == AVERROR_INVALIDDATA)
+        return error_set(error, -EINVAL, "%s is not a film in a format that can be read", path);
+    return libav_error(error, result, "cannot read %s", path);
+}
+
+int libav_open(const char *path, AVFormatContext **opened, struct error *error)
+{
+    AVFormatContext *format = NULL;
+    av_log_set_level(AV_LOG_QUIET);
+    *opened = NULL;
+    if (!is_standard_input(path) && !strstr(path, "://")) {
+        int result = check_file(path, error);
+        if (result < 0)
+            return result;
+    }
+    int result = open_format(path, &format, error);
+    if (result < 0)
+        return result;
+    result = avformat_find_stream_info(format, NULL);
+    if (result < 0) {
+        avformat_close_input(&format);
+        return libav_error(error, result, "cannot read %s", path);
+    }
+    *opened = format;
+    return 0;
+}
+
+void libav_discard_others(AVFormatContext *format, const AVStream *stream)
+{
+    for (unsigned i = 0; i < format->nb_streams; i++)
+        if (format->streams[i] != stream)
+            format->streams[i]->discard = AVDISCARD_ALL;
+}
+
+int libav_open_decoder(AVFormatContext *format, AVStream *stream, int threads,
+                       AVCodecContext **decoder, struct error *error)
+{
+    const AVCodecParameters *parameters = stream->codecpar;
+    const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
+    *decoder = NULL;
+    if (!codec)
+        return error_set(error, -EINVAL, "there is no decoder for %s",
+                         avcodec_get_name(parameters->codec_id));
+    AVCodecContext *context = avcodec_alloc_context3(codec);
+    if (!context)
+        return error_set(error, -ENOMEM, "out of memory");
+    int result = avcodec_parameters_to_context(context, parameters);
+    context->pkt_timebase = stream->time_base;
+    context->thread_count = threads;
+    if (result >= 0)
+        result = avcodec_open2(context, codec, NULL);
+    if (result < 0) {
+        avcodec_free_context(&context);
+        return libav_error(error, result, "cannot decode %s", codec->name);
+    }
+    libav_discard_others(format, stream);
+    *decoder = context;
+    return 0;
+}
+
+/* Feeds the decoder with the stream's next packet, or with the end. Containers that turn out to be
+ * damaged end where they do. */
+static int feed(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
+                AVPacket *packet, struct error *error)
+{
+    int result = av_read_frame(format, packet);
+    if (result == AVERROR_EOF || result == AVERROR_INVALIDDATA)
+        avcodec_send_packet(decoder, NULL);
+    else if (result < 0)
+        return libav_error(error, result, "cannot read %s", format->url);
+    else if (packet->stream_index == stream->index && packet->size > 0)
+        result = avcodec_send_packet(decoder, packet);
+    av_packet_unref(packet);
+    return result == AVERROR(ENOMEM) ? error_set(error, -ENOMEM, "out of memory") : 0;
+}
+
+int libav_decode(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
+                 AVPacket *packet, AVFrame *frame, struct error *error)
+{
+    for (;;) {
+        int result = avcodec_receive_frame(decoder, frame);
+        if (result >= 0)
+            return 1;
+        if (result == AVERROR_EOF)
+            return 0;
+        if (result == AVERROR(ENOMEM))
+            return error_set(error, -ENOMEM, "out of memory");
+        if (result == AVERROR(EAGAIN) &&
+            (result = feed(format, stream, decoder, packet, error)) < 0)
+            return result;
+    }
+}
+
+struct ratio libav_frame_rate(AVFormatContext *format, AVStream *stream)
+{
+    AVRational rate = av_guess_frame_rate(format, stream, NULL);
+    if (rate.num <= 0 || rate.den <= 0)
+        return (struct ratio){25, 1};
+    av_reduce(&rate.num, &rate.den, rate.num, rate.den, INT_MAX);
+    return (struct ratio){rate.num, rate.den};
+}
+
+struct ratio libav_ratio_or_one(AVRational ratio)
+{
+    if (ratio.num <= 0 || ratio.den <= 0)
+        return (struct ratio){1, 1};
+    av_reduce(&ratio.num, &ratio.den, ratio.num, ratio.den, INT_MAX);
+    return (struct ratio){ratio.num, ratio.den};
+}
+
+AVRational libav_rational(struct ratio ratio)
+{
+    return (AVRational){ratio.numerator, ratio.denominator};
+}
