@@ -137,6 +137,13 @@ static int open_audio(struct audio *audio, const char *path, int bitrate, struct
     return result < 0 || !audio->stream ? result : open_encoder(audio, bitrate, error);
 }
 
+void audio_set_end(struct audio *audio, AVRational time_base, int64_t end)
+{
+    AVRational sample = {1, AUDIO_RATE};
+    audio->limit =
+        end == INT64_MAX ? INT64_MAX : av_rescale_q(end, time_base, sample) - audio->start;
+}
+
 int audio_open(const char *path, int bitrate, AVRational time_base, int64_t start, int64_t end,
                struct audio **opened, struct error *error)
 {
@@ -146,7 +153,7 @@ int audio_open(const char *path, int bitrate, AVRational time_base, int64_t star
     if (!audio)
         return error_set(error, -ENOMEM, "out of memory");
     audio->start = av_rescale_q(start, time_base, sample);
-    audio->limit = end == INT64_MAX ? INT64_MAX : av_rescale_q(end - start, time_base, sample);
+    audio_set_end(audio, time_base, end);
     int result = open_audio(audio, path, bitrate, error);
     if (result < 0) {
         error_prefix(error, "cannot take over the audio of %s (--no-audio leaves it out)", path);
@@ -330,7 +337,9 @@ static int feed_encoder(struct audio *audio, struct error *error)
             return result;
     }
     int count = (int)min64(av_audio_fifo_size(audio->fifo), encoder->frame_size);
-    if (count == 0)
+    if (audio->fed) /* the end may have been moved to before what waits in the fifo */
+        count = (int)min64(count, audio->limit - audio->encoded);
+    if (count <= 0)
         return avcodec_send_frame(encoder, NULL);
     AVFrame *frame = av_frame_alloc();
     if (!frame)

@@ -18,6 +18,8 @@ struct audio;
  * Where the file has no audio stream, that is success and `*opened` is NULL. */
 int audio_open(const char *path, int bitrate, AVRational time_base, int64_t start, int64_t end,
                struct audio **opened, struct error *error);
+/* Moves the part's end, to what lies ahead of what was read so far. */
+void audio_set_end(struct audio *audio, AVRational time_base, int64_t end);
 /* The encoder, for the stream's description; owned by `audio`. */
 const AVCodecContext *audio_encoder(const struct audio *audio);
 /* 1 and the next packet, 0 at the end, or a negative errno. Time stamps count samples from `start`

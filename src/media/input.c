@@ -103,6 +103,30 @@ static int64_t estimate_frames(const struct input *input)
     return 0;
 }
 
+/* The frame's own time stamp; one frame later than the last where it has none, and always later than
+ * the last. */
+static int64_t next_time_stamp(const struct input *input)
+{
+    int64_t stamp = input->frame->best_effort_timestamp;
+    if (input->last == AV_NOPTS_VALUE)
+        return stamp == AV_NOPTS_VALUE ? 0 : stamp;
+    if (stamp == AV_NOPTS_VALUE) {
+        AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
+        stamp = input->last + av_rescale_q(1, frame, input->stream->time_base);
+    }
+    return stamp > input->last ? stamp : input->last + 1;
+}
+
+static int64_t find_begin(const struct input *input)
+{
+    int64_t picture = next_time_stamp(input);
+    if (input->format->start_time == AV_NOPTS_VALUE)
+        return picture;
+    int64_t film =
+        av_rescale_q(input->format->start_time, AV_TIME_BASE_Q, input->stream->time_base);
+    return film < picture ? film : picture;
+}
+
 static void describe(struct input *input, struct orientation orientation)
 {
     struct input_info *info = &input->info;
@@ -117,6 +141,7 @@ static void describe(struct input *input, struct orientation orientation)
         .colour = convert_colour(input->converter),
     };
     info->time_base = (struct ratio){input->stream->time_base.num, input->stream->time_base.den};
+    info->begin = find_begin(input);
     info->frames = estimate_frames(input);
     info->interlaced = is_interlaced(input);
     convert_describe(input->converter, info->converted, sizeof info->converted);
@@ -190,20 +215,6 @@ int input_open(const char *path, struct input **opened, struct error *error)
 const struct input_info *input_info(const struct input *input)
 {
     return &input->info;
-}
-
-/* The frame's own time stamp; one frame later than the last where it has none, and always later than
- * the last. */
-static int64_t next_time_stamp(const struct input *input)
-{
-    int64_t stamp = input->frame->best_effort_timestamp;
-    if (input->last == AV_NOPTS_VALUE)
-        return stamp == AV_NOPTS_VALUE ? 0 : stamp;
-    if (stamp == AV_NOPTS_VALUE) {
-        AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
-        stamp = input->last + av_rescale_q(1, frame, input->stream->time_base);
-    }
-    return stamp > input->last ? stamp : input->last + 1;
 }
 
 int input_read(struct input *input, struct xc_picture **picture, int64_t *time_stamp,

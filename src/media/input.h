@@ -12,7 +12,9 @@ struct input;
 struct input_info {
     struct video_format format; /* after rotation and conversion */
     struct ratio time_base;     /* seconds per tick of the time stamps given by input_read */
-    int64_t frames;             /* an estimate for the progress line; 0 where unknown */
+    int64_t begin;  /* time stamp at which the film begins: before its first picture where its sound
+                       comes first */
+    int64_t frames; /* an estimate for the progress line; 0 where unknown */
     bool has_audio;
     bool interlaced;     /* the source says so; its fields are encoded together as they are */
     char converted[160]; /* what was converted ("10-bit 4:2:2 to 8-bit 4:2:0"), or "" */

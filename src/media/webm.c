@@ -187,6 +187,12 @@ int webm_write(struct webm_writer *writer, const uint8_t *frame, size_t size, in
     return write_packet(writer, packet, error);
 }
 
+void webm_set_end(struct webm_writer *writer, int64_t end)
+{
+    if (writer->audio)
+        audio_set_end(writer->audio, writer->time_base, end);
+}
+
 int webm_finish(struct webm_writer *writer, struct error *error)
 {
     int result = write_audio(writer, INT64_MAX, error);

@@ -26,6 +26,8 @@ int webm_open(const char *path, const struct webm_options *options, struct webm_
  * is where libvpx's own tools put it. Audio is read, encoded and interleaved as the video goes on. */
 int webm_write(struct webm_writer *writer, const uint8_t *frame, size_t size, int64_t time_stamp,
                int64_t duration, bool key_frame, bool shown, struct error *error);
+/* Moves the end of the part that is encoded, where it was not known at first. */
+void webm_set_end(struct webm_writer *writer, int64_t end);
 /* Writes what audio is left and the trailer; frees the writer in any case. */
 int webm_finish(struct webm_writer *writer, struct error *error);
 void webm_abort(struct webm_writer *writer); /* NULL is allowed */
