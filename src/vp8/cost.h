@@ -12,13 +12,15 @@
 
 enum { COST_OF_BIT = 256 }; /* of one at even odds */
 
-/* -log2(probability / 256), by probability in 1/256, [0, 256]; 0 counts as 1. */
-extern const uint16_t xc_bit_costs[257];
+/* By the probability of a 0 and the bit. Not quite -log2(probability / 256): the coder splits a range r
+ * in [128, 255] into 1 + (r - 1) * probability / 256, rounded down, and the rest, and with extreme
+ * probabilities that differs by up to half a bit. These are the means over r, each r weighted by 1/r,
+ * as often as it occurs. */
+extern const uint16_t xc_bit_costs[256][2];
 
-/* The cost of `bit` where `probability`, [0, 255], is that of a 0. */
 static inline int xc_bit_cost(int probability, int bit)
 {
-    return xc_bit_costs[bit ? 256 - probability : probability];
+    return xc_bit_costs[probability][bit];
 }
 
 /* The cost of every leaf of a tree of tables.h: costs[value of the leaf]. */
