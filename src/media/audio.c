@@ -123,7 +123,7 @@ static int open_source(struct audio *audio, const char *path, struct error *erro
     if (index < 0)
         return 0;
     audio->stream = audio->format->streams[index];
-    return libav_open_decoder(audio->format, audio->stream, 1, &audio->decoder, error);
+    return libav_open_decoder(audio->format, audio->stream, &audio->decoder, error);
 }
 
 static int open_audio(struct audio *audio, const char *path, int bitrate, struct error *error)
@@ -184,7 +184,8 @@ static int append(struct audio *audio, const float *samples, int64_t count, stru
         audio->position += early;
         skipped += early;
     }
-    int64_t wanted = min64(count - skipped, audio->limit - audio->position);
+    int64_t end = min64(audio->position + count - skipped, audio->limit);
+    int64_t wanted = end - audio->position;
     if (wanted > 0) {
         if (!audio->fed)
             audio->encoded = audio->position;

@@ -23,7 +23,7 @@ void audio_set_end(struct audio *audio, AVRational time_base, int64_t end);
 /* The encoder, for the stream's description; owned by `audio`. */
 const AVCodecContext *audio_encoder(const struct audio *audio);
 /* 1 and the next packet, 0 at the end, or a negative errno. Time stamps count samples from `start`
- * and run ahead of the sound by the encoder's delay, as libavformat's muxers want it. */
+ * and run ahead of the sound by the encoder's delay, as in libavcodec. */
 int audio_read(struct audio *audio, AVPacket *packet, struct error *error);
 void audio_close(struct audio *audio); /* NULL is allowed */
 

@@ -10,9 +10,6 @@
 #include "media/convert.h"
 #include "media/libav.h"
 
-/* Fixed, so that what a damaged film decodes to does not depend on the machine. */
-#define DECODER_THREADS 4
-
 struct input {
     AVFormatContext *format;
     AVStream *stream;
@@ -167,8 +164,7 @@ static int open_stream(struct input *input, const char *path, struct error *erro
         return result;
     if ((result = choose_stream(input, error)) < 0 || (result = check_size(input, error)) < 0)
         return result;
-    result =
-        libav_open_decoder(input->format, input->stream, DECODER_THREADS, &input->decoder, error);
+    result = libav_open_decoder(input->format, input->stream, &input->decoder, error);
     return result < 0 ? error_prefix(error, "%s", input->name) : 0;
 }
 

@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* For decoders with threads of their own, such as dav1d. libavcodec's frame threads conceal errors from
+ * pictures that may or may not be complete yet: a damaged film would come out different each time. */
+#define LIBRARY_THREADS 4
+
 static bool is_errno(int code)
 {
     return code > -4096 && code < 0;
@@ -36,7 +40,7 @@ static int check_file(const char *path, struct error *error)
     if (stat(path, &status) < 0)
         return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
     if (S_ISDIR(status.st_mode))
-        return error_set(error, -EISDIR, "cannot read %s: it is a folder, not a file", path);
+        return error_set(error, -EISDIR, "cannot read %s: it is a directory, not a film", path);
     if (access(path, R_OK) < 0)
         return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
     if (S_ISREG(status.st_mode) && status.st_size == 0)
@@ -61,6 +65,11 @@ static char *make_url(const char *path)
     return asprintf(&url, "file:%s", path) < 0 ? NULL : url;
 }
 
+static int not_a_film(const char *path, struct error *error)
+{
+    return error_set(error, -EINVAL, "%s is not a film in a format that can be read", path);
+}
+
 static int open_format(const char *path, AVFormatContext **format, struct error *error)
 {
     char *url = make_url(path);
@@ -75,7 +84,7 @@ static int open_format(const char *path, AVFormatContext **format, struct error 
     if (is_standard_input(path))
         return error_set(error, -EINVAL, "standard input is not Y4M (YUV4MPEG2)");
     if (result == AVERROR_INVALIDDATA)
-        return error_set(error, -EINVAL, "%s is not a film in a format that can be read", path);
+        return not_a_film(path, error);
     return libav_error(error, result, "cannot read %s", path);
 }
 
@@ -93,9 +102,13 @@ int libav_open(const char *path, AVFormatContext **opened, struct error *error)
     if (result < 0)
         return result;
     result = avformat_find_stream_info(format, NULL);
+    if (result < 0)
+        libav_error(error, result, "cannot read %s", path);
+    else if (strcmp(format->iformat->name, "tty") == 0)
+        result = not_a_film(path, error); /* libavformat makes a film of any text */
     if (result < 0) {
         avformat_close_input(&format);
-        return libav_error(error, result, "cannot read %s", path);
+        return error->code;
     }
     *opened = format;
     return 0;
@@ -108,8 +121,8 @@ void libav_discard_others(AVFormatContext *format, const AVStream *stream)
             format->streams[i]->discard = AVDISCARD_ALL;
 }
 
-int libav_open_decoder(AVFormatContext *format, AVStream *stream, int threads,
-                       AVCodecContext **decoder, struct error *error)
+int libav_open_decoder(AVFormatContext *format, AVStream *stream, AVCodecContext **decoder,
+                       struct error *error)
 {
     const AVCodecParameters *parameters = stream->codecpar;
     const AVCodec *codec = avcodec_find_decoder(parameters->codec_id);
@@ -122,7 +135,7 @@ int libav_open_decoder(AVFormatContext *format, AVStream *stream, int threads,
         return error_set(error, -ENOMEM, "out of memory");
     int result = avcodec_parameters_to_context(context, parameters);
     context->pkt_timebase = stream->time_base;
-    context->thread_count = threads;
+    context->thread_count = codec->capabilities & AV_CODEC_CAP_OTHER_THREADS ? LIBRARY_THREADS : 1;
     if (result >= 0)
         result = avcodec_open2(context, codec, NULL);
     if (result < 0) {

@@ -19,9 +19,9 @@ int libav_open(const char *path, AVFormatContext **opened, struct error *error);
 /* Tells the demuxer to pass over all streams but one. */
 void libav_discard_others(AVFormatContext *format, const AVStream *stream);
 
-/* Opens a decoder for `stream` and passes over all others. `threads` as in AVCodecContext. */
-int libav_open_decoder(AVFormatContext *format, AVStream *stream, int threads,
-                       AVCodecContext **decoder, struct error *error);
+/* Opens a decoder for `stream` and passes over all others. */
+int libav_open_decoder(AVFormatContext *format, AVStream *stream, AVCodecContext **decoder,
+                       struct error *error);
 
 /* The next frame: 1, 0 at the end, or a negative errno. Damaged packets are passed over, as players
  * do. `packet` is scratch. */

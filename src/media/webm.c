@@ -61,8 +61,6 @@ static int write_head(struct webm_writer *writer, const char *url, struct error 
 {
     AVFormatContext *format = writer->format;
     format->flags |= AVFMT_FLAG_BITEXACT;
-    /* Opus starts before zero by its delay, which the muxer itself adds to the block's time. */
-    format->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
     int result = avio_open(&format->pb, url, AVIO_FLAG_WRITE);
     if (result >= 0)
         result = avformat_write_header(format, NULL);
@@ -124,6 +122,8 @@ static int write_packet(struct webm_writer *writer, AVPacket *packet, struct err
     return result < 0 ? libav_error(error, result, "cannot write %s", writer->name) : 0;
 }
 
+/* A block's time in Matroska is late by the codec's delay, which players take off again (CodecDelay);
+ * libavformat 59 writes that element but leaves the time to us. */
 static int read_audio(struct webm_writer *writer, struct error *error)
 {
     AVPacket *packet = writer->audio_packet;
@@ -133,6 +133,8 @@ static int read_audio(struct webm_writer *writer, struct error *error)
     writer->audio_ended = result == 0;
     writer->audio_waits = result == 1;
     packet->stream_index = writer->sound->index;
+    packet->pts += audio_encoder(writer->audio)->initial_padding;
+    packet->dts = packet->pts;
     av_packet_rescale_ts(packet, (AVRational){1, AUDIO_RATE}, writer->sound->time_base);
     return 0;
 }

@@ -80,7 +80,7 @@ static int open_file(struct output *output, const char *path, struct error *erro
     struct stat status;
     bool exists = stat(path, &status) == 0;
     if (exists && S_ISDIR(status.st_mode))
-        return error_set(error, -EISDIR, "cannot write %s: it is a folder", path);
+        return error_set(error, -EISDIR, "cannot write %s: it is a directory", path);
     output->path = exists ? realpath(path, NULL) : strdup(path);
     if (!output->path)
         return cannot_write(error, path, errno);
