@@ -36,7 +36,7 @@ const uint16_t xc_bit_costs[256][2] = {
     {25, 1011}, {23, 1033}, {22, 1057}, {20, 1083}, {19, 1111}, {17, 1142}, {16, 1174}, {14, 1212},
     {13, 1250}, {11, 1298}, {10, 1345}, {8, 1410},  {7, 1474},  {5, 1577},  {4, 1669},  {2, 1919}};
 
-/* Extra bits have the fixed probabilities of RFC 6386 section 13.2; a sign is one bit at even odds. */
+/* Extra bits have the fixed probabilities of RFC 6386 section 13.2; a sign is a bit at even odds. */
 const uint8_t xc_value_tokens[CATEGORY6_BASE] = {
     1,  2,  3,  4,  5,  6,  6,  7,  7,  7,  7,  8,  8,  8,  8,  8,  8,  8,  8,  9,  9,  9,  9,
     9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  9,  10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
@@ -144,8 +144,8 @@ int xc_block_rate(const struct xc_token_costs *costs, enum block_type type, int 
 
 /* ---- Motion vectors ------------------------------------------------------------------------ */
 
-/* A magnitude of 8 or more (RFC 6386 section 17.2): ten bits, of which bit 3 comes last, and only where
- * a higher one is set, since otherwise it must be. */
+/* A magnitude of 8 or more (RFC 6386 section 17.2): ten bits, of which bit 3 comes last, and only
+ * where a higher one is set, since otherwise it must be. */
 static int long_magnitude_cost(const uint8_t *bits, int magnitude)
 {
     int cost = 0;

@@ -1,6 +1,7 @@
 /*
- * Rates: what decisions cost in the bitstream, in 1/256 bit, by the probabilities they are coded with.
- * Everything is integers from tables, so that choices made by rate are the same on every machine.
+ * Rates: what decisions cost in the bitstream, in 1/256 bit, by the probabilities they are coded
+ * with. Everything is integers from tables, so that choices made by rate are the same on every
+ * machine.
  */
 #ifndef VP8_COST_H
 #define VP8_COST_H
@@ -12,10 +13,10 @@
 
 enum { COST_OF_BIT = 256 }; /* of one at even odds */
 
-/* By the probability of a 0 and the bit. Not quite -log2(probability / 256): the coder splits a range r
- * in [128, 255] into 1 + (r - 1) * probability / 256, rounded down, and the rest, and with extreme
- * probabilities that differs by up to half a bit. These are the means over r, each r weighted by 1/r,
- * as often as it occurs. */
+/* By the probability of a 0 and the bit. Not quite -log2(probability / 256): the coder splits a
+ * range r in [128, 255] into 1 + (r - 1) * probability / 256, rounded down, and the rest, and with
+ * extreme probabilities that differs by up to half a bit. These are the means over r, each r
+ * weighted by 1/r, as often as it occurs. */
 extern const uint16_t xc_bit_costs[256][2];
 
 static inline int xc_bit_cost(int probability, int bit)
@@ -76,7 +77,7 @@ static inline int xc_value_context(int magnitude)
 struct xc_token_costs {
     /* At a block's beginning or after a value that is not 0. */
     uint16_t token[BLOCK_TYPES][COEFFICIENT_BANDS][COEFFICIENT_CONTEXTS][TOKENS];
-    /* After a ZERO, where the end of block cannot stand: the context is 0, TOKEN_EOB is unset (0). */
+    /* After a ZERO, where the end of block cannot stand; the context is 0, TOKEN_EOB unused. */
     uint16_t after_zero[BLOCK_TYPES][COEFFICIENT_BANDS][TOKENS];
 };
 
@@ -89,8 +90,8 @@ static inline int xc_first_position(enum block_type type)
     return type == Y_AFTER_Y2;
 }
 
-/* What a block's tokens cost. `context` is that of its first token, [0, 2]; `level` in raster order;
- * `end` as in struct mb_coefficients. */
+/* What a block's tokens cost. `context` is that of its first token, [0, 2]; `level` in raster
+ * order; `end` as in struct mb_coefficients. */
 int xc_block_rate(const struct xc_token_costs *costs, enum block_type type, int context,
                   const int16_t level[16], int end);
 

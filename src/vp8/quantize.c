@@ -7,31 +7,46 @@
 
 enum { RECIPROCAL_BITS = 25 };
 
-static struct xc_quantizer make_quantizer(struct block_steps steps)
+static struct xc_quantizer make_quantizer(enum block_type type, struct block_steps steps)
 {
     struct xc_quantizer quantizer = {.step = {(uint16_t)steps.dc, (uint16_t)steps.ac}};
     for (int i = 0; i < 2; i++) {
         uint32_t step = quantizer.step[i];
         quantizer.reciprocal[i] = ((1u << RECIPROCAL_BITS) + step - 1) / step;
     }
+    for (int i = 0; i < 16; i++) {
+        int step = quantizer.step[i > 0];
+        quantizer.least[i] =
+            i < xc_first_position(type) ? INT16_MAX : (int16_t)(step - (step >> 1));
+    }
     return quantizer;
 }
 
 void xc_quantizers_init(struct xc_quantizers *quantizers, const struct xc_steps *steps)
 {
-    quantizers->of[Y_AFTER_Y2] = quantizers->of[Y_WITH_DC] = make_quantizer(steps->y);
-    quantizers->of[Y2] = make_quantizer(steps->y2);
-    quantizers->of[CHROMA] = make_quantizer(steps->chroma);
+    quantizers->of[Y_AFTER_Y2] = make_quantizer(Y_AFTER_Y2, steps->y);
+    quantizers->of[Y_WITH_DC] = make_quantizer(Y_WITH_DC, steps->y);
+    quantizers->of[Y2] = make_quantizer(Y2, steps->y2);
+    quantizers->of[CHROMA] = make_quantizer(CHROMA, steps->chroma);
+}
+
+/* Eight squares of 14 bits fit an int. */
+static inline int sum_of_squares(const int16_t value[8])
+{
+    int sum = 0;
+    for (int i = 0; i < 8; i++)
+        sum += value[i] * value[i];
+    return sum;
 }
 
 int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequantized[16], int first)
 {
-    int64_t sum = 0;
-    for (int i = first; i < 16; i++) {
-        int difference = coefficient[i] - dequantized[i];
-        sum += (int64_t)difference * difference;
-    }
-    return sum;
+    int16_t difference[16];
+    for (int i = 0; i < 16; i++)
+        difference[i] = (int16_t)(coefficient[i] - dequantized[i]);
+    if (first > 0)
+        difference[0] = 0;
+    return (int64_t)sum_of_squares(difference) + sum_of_squares(difference + 8);
 }
 
 /* (magnitude + offset) / step */
@@ -81,8 +96,9 @@ int xc_quantize(const struct xc_quantizer *quantizer, enum block_type type, int 
 /* ---- The trellis --------------------------------------------------------------------------- */
 
 /*
- * Viterbi's algorithm over the positions in zigzag order. What is known of the past of a position is the
- * context that the token before it left: three states. Costs are relative to a block of zeros.
+ * Viterbi's algorithm over the positions in zigzag order. What is known of the past of a position
+ * is the context that the token before it left: three states. Costs are relative to a block of
+ * zeros.
  */
 enum { UNREACHABLE_SHIFT = 60 };
 static const int64_t unreachable = (int64_t)1 << UNREACHABLE_SHIFT;
@@ -210,18 +226,25 @@ static struct ending search(const struct xc_trellis *trellis, const int16_t coef
     return best;
 }
 
-/* The last position in zigzag order whose nearest level is not 0, or -1. */
-static int last_candidate(const struct xc_quantizer *quantizer, int first,
-                          const int16_t coefficient[16])
+/* Whether 0 is the nearest level of all coefficients. */
+static bool is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
 {
-    const int least[2] = {quantizer->step[0] - (quantizer->step[0] >> 1),
-                          quantizer->step[1] - (quantizer->step[1] >> 1)};
-    for (int position = 15; position >= first; position--) {
-        int place = xc_zigzag[position];
-        if (abs(coefficient[place]) >= least[place > 0])
-            return position;
+    int16_t any = 0;
+    for (int i = 0; i < 16; i++) {
+        int16_t value = coefficient[i], opposite = (int16_t)-value;
+        int16_t magnitude = value > opposite ? value : opposite;
+        any |= magnitude >= quantizer->least[i] ? -1 : 0;
     }
-    return -1;
+    return any == 0;
+}
+
+/* The last position in zigzag order whose nearest level is not 0; there is one. */
+static int last_candidate(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
+{
+    int position = 15;
+    while (abs(coefficient[xc_zigzag[position]]) < quantizer->least[xc_zigzag[position]])
+        position--;
+    return position;
 }
 
 struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
@@ -229,10 +252,10 @@ struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
                                            int16_t dequantized[16])
 {
     int first = xc_first_position(trellis->type);
-    int last = last_candidate(trellis->quantizer, first, coefficient);
     struct xc_block_result result = {0};
     clear_block(first, level, dequantized);
-    if (last >= 0) {
+    if (!is_empty(trellis->quantizer, coefficient)) {
+        int last = last_candidate(trellis->quantizer, coefficient);
         struct arrivals arrivals[16];
         struct ending best = search(trellis, coefficient, last, arrivals);
         write_path(trellis->quantizer, arrivals, &best, first, coefficient, level, dequantized);

@@ -8,8 +8,8 @@
  *
  * What is minimized is
  *     cost = distortion * 2^16 + lambda * rate
- * with rate in 1/256 bit, so lambda is in 1/256 of distortion per bit. Below a lambda of 2^32 nothing
- * can overflow 64 bits.
+ * with rate in 1/256 bit, so lambda is in 1/256 of distortion per bit. Below a lambda of 2^32
+ * nothing can overflow 64 bits.
  */
 #ifndef VP8_QUANTIZE_H
 #define VP8_QUANTIZE_H
@@ -20,10 +20,13 @@
 #include "vp8/frame.h"
 #include "vp8/steps.h"
 
-/* Both arrays: [0] for position 0 of a block, [1] for the others. */
+/* step and reciprocal: [0] for position 0 of a block, [1] for the others. */
 struct xc_quantizer {
     uint16_t step[2];       /* [4, 440] */
     uint32_t reciprocal[2]; /* 2^25 / step, rounded up: exact for magnitudes below 2^16 */
+    /* Raster order: the least magnitude whose nearest level is not 0; more than any coefficient
+     * where the type of block has none. */
+    int16_t least[16];
 };
 
 /* By enum block_type. */
@@ -38,13 +41,14 @@ static inline int64_t xc_rd_cost(int64_t distortion, int rate, uint32_t lambda)
     return distortion * 65536 + (int64_t)lambda * rate;
 }
 
-/* The sum of squared differences over the positions from `first` on; raster order. */
+/* The sum of squared differences over the positions from `first` on, 0 or 1; raster order. The
+ * differences must be below 2^14. */
 int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequantized[16],
                             int first);
 
 /*
  * Level = (magnitude + rounding * step / 256) / step; `rounding` in [0, 128], 128 is the nearest.
- *   coefficient  of a block of `type`, raster order, each in [-16384, 16384]
+ *   coefficient  of a block of `type`, raster order, each in [-16383, 16383]
  *   level        set, raster order; of a block that starts at position 1, level[0] is 0
  *   dequantized  set, raster order; of such a block, dequantized[0] is left alone
  * Returns the block's end as in struct mb_coefficients: 0 where all levels are 0.
@@ -69,8 +73,8 @@ struct xc_trellis {
 };
 
 /*
- * Chooses for each coefficient among the nearest level, the one below it, and 0, so that the cost of
- * the block is the least that these allow, tokens' contexts and the end of block included. The
+ * Chooses for each coefficient among the nearest level, the one below it, and 0, so that the cost
+ * of the block is the least that these allow, tokens' contexts and the end of block included. The
  * arrays are as in xc_quantize.
  */
 struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
