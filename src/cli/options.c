@@ -1,11 +1,8 @@
 #include "cli/options.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 bool options_integer(const char *option, const char *text, int64_t least, int64_t most,
                      int64_t *value)
@@ -23,29 +20,6 @@ bool options_integer(const char *option, const char *text, int64_t least, int64_
     else
         fprintf(stderr, "excamera: %s takes a whole number from %lld to %lld, not '%s'\n", option,
                 (long long)least, (long long)most, text);
-    return false;
-}
-
-bool options_seconds(const char *option, const char *text, double *seconds)
-{
-    const char *rest = text;
-    double total = 0;
-    for (int part = 0; part < 3; part++) {
-        char *end;
-        if (!isdigit((unsigned char)*rest))
-            break;
-        double value = strtod(rest, &end);
-        total = total * 60 + value;
-        if (*end == '\0' && isfinite(total) && total < 1e9) {
-            *seconds = total;
-            return true;
-        }
-        if (*end != ':' || value != floor(value))
-            break;
-        rest = end + 1;
-    }
-    fprintf(stderr, "excamera: %s takes seconds, or hours:minutes:seconds, not '%s'\n", option,
-            text);
     return false;
 }
 

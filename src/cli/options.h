@@ -9,8 +9,6 @@
  * is not what it should be. */
 bool options_integer(const char *option, const char *text, int64_t least, int64_t most,
                      int64_t *value);
-/* Seconds as "12.5", "1:02.5" or "1:00:02.5". */
-bool options_seconds(const char *option, const char *text, double *seconds);
 /* Bits per second as "96000" or "96k". */
 bool options_bitrate(const char *option, const char *text, int *bits_per_second);
 

@@ -179,7 +179,7 @@ static int run_task(const struct task *task, const struct task_options *options)
 
 static int start_task(const struct task *task, int argc, char **argv)
 {
-    struct task_options options = {.quality = LEVELS_DEFAULT};
+    struct task_options options = {.quality = LEVELS_DEFAULT, .cpu_used = VPX_ENCODER_DEFAULT};
     struct option long_options[OPTIONS + 2];
     list_options(task, long_options);
     unsigned given = 0;

@@ -188,12 +188,10 @@ static void on_closed(uv_handle_t *handle)
         return;
     }
     remove_command(command);
-    if (!pool->stopping) {
-        struct error failure;
-        if (failed)
-            explain(command, &failure);
-        command->done(command->opaque, failed ? &failure : NULL);
-    }
+    struct error failure;
+    if (failed)
+        explain(command, &failure);
+    command->done(command->opaque, failed ? &failure : NULL);
     free_command(command);
 }
 

@@ -29,12 +29,12 @@ bool pool_idle(const struct pool *pool);
 
 /* Starts a command: `program` with `argv`, whose strings are copied. `done` is called once, from
  * the loop, with NULL for success or else with what the last of the tries said; never when this
- * function fails, nor after pool_stop. */
+ * function fails. */
 int pool_run(struct pool *pool, const char *program, char *const argv[],
              void (*done)(void *opaque, const struct error *failure), void *opaque,
              struct error *error);
 
-/* Kills what runs; pool_idle is true once the loop has seen all of them end. */
+/* Kills what runs: no command is started or tried again, those that ran are done with a failure. */
 void pool_stop(struct pool *pool);
 
 #endif

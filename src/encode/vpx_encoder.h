@@ -10,6 +10,8 @@
 
 struct vpx_encoder;
 
+/* libvpx's speed: 0 is the slowest and best. */
+#define VPX_ENCODER_DEFAULT 0
 #define VPX_ENCODER_FASTEST 16
 
 /* An encoder of pictures of one size. `cpu_used` in [0, VPX_ENCODER_FASTEST]: libvpx's speed, 0 is

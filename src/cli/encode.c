@@ -1,0 +1,238 @@
+/* `excamera encode`: a film in, a film out. */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/summary.h"
+#include "encode/job.h"
+#include "encode/levels.h"
+#include "encode/vpx_encoder.h"
+
+enum { EXIT_INTERRUPTED = 130 };
+
+enum option_id {
+    OPTION_CPU_USED = 256,
+    OPTION_START,
+    OPTION_FRAMES,
+    OPTION_NO_SCENE_CUT,
+    OPTION_NO_AUDIO,
+    OPTION_AUDIO_BITRATE,
+    OPTION_KEEP,
+    OPTION_FORCE,
+    OPTION_JSON,
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"chunk", required_argument, NULL, 'N'},
+    {"batch", required_argument, NULL, 'x'},
+    {"quality", required_argument, NULL, 'q'},
+    {"workers", required_argument, NULL, 'j'},
+    {"quiet", no_argument, NULL, 'Q'},
+    {"help", no_argument, NULL, 'h'},
+    {"cpu-used", required_argument, NULL, OPTION_CPU_USED},
+    {"start", required_argument, NULL, OPTION_START},
+    {"frames", required_argument, NULL, OPTION_FRAMES},
+    {"no-scene-cut", no_argument, NULL, OPTION_NO_SCENE_CUT},
+    {"no-audio", no_argument, NULL, OPTION_NO_AUDIO},
+    {"audio-bitrate", required_argument, NULL, OPTION_AUDIO_BITRATE},
+    {"keep", required_argument, NULL, OPTION_KEEP},
+    {"force", no_argument, NULL, OPTION_FORCE},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {0},
+};
+
+struct command_line {
+    struct job_options job;
+    bool quiet, json, help;
+    struct progress progress;
+};
+
+static void usage(void)
+{
+    printf("usage: excamera encode INPUT -o OUTPUT [OPTIONS]\n"
+           "\n"
+           "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, or - for Y4M on\n"
+           "standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM on standard\n"
+           "output.\n"
+           "\n"
+           "  -o, --output FILE      where the film goes\n"
+           "  -N, --chunk FRAMES     frames in a chunk (6); chunks are encoded all at once\n"
+           "  -x, --batch CHUNKS     chunks behind one key frame (16)\n"
+           "  -q, --quality LEVEL    0 (best) to 63, as libvpx's --cq-level (%d)\n"
+           "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
+           "  -j, --workers COUNT    processes at work at once (the number of cores)\n"
+           "      --start FRAME      begin with this frame, counted from 0\n"
+           "      --frames COUNT     encode at most so many frames\n"
+           "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
+           "      --no-audio         leave the sound out\n"
+           "      --audio-bitrate N  of the Opus sound, as 96k (32k and 32k more a channel)\n"
+           "      --keep DIR         leave all intermediate files in DIR\n"
+           "      --force            overwrite what is there\n"
+           "      --json             print the summary as JSON, to standard output\n"
+           "  -Q, --quiet            print nothing but errors\n"
+           "\n"
+           "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
+           "\n"
+           "  excamera encode film.mp4 -o film.webm\n"
+           "  excamera encode film.mkv -o part.webm -q 10 --start 1000 --frames 500\n",
+           LEVELS_DEFAULT, VPX_ENCODER_DEFAULT);
+}
+
+static bool take_int(const char *name, int least, int most, int *value)
+{
+    int64_t number;
+    if (!options_integer(name, optarg, least, most, &number))
+        return false;
+    *value = (int)number;
+    return true;
+}
+
+static bool take_flag(int id, struct command_line *line)
+{
+    switch (id) {
+    case 'Q':
+        line->quiet = true;
+        return true;
+    case 'h':
+        line->help = true;
+        return true;
+    case OPTION_NO_SCENE_CUT:
+        line->job.reader.scene_cuts = false;
+        return true;
+    case OPTION_NO_AUDIO:
+        line->job.sound = false;
+        return true;
+    case OPTION_FORCE:
+        line->job.assembly.overwrite = true;
+        return true;
+    case OPTION_JSON:
+        line->json = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool take_option(int id, struct command_line *line)
+{
+    struct job_options *job = &line->job;
+    switch (id) {
+    case 'o':
+        job->assembly.output = optarg;
+        return true;
+    case 'N':
+        return take_int("--chunk", 1, 10000, &job->reader.chunk_frames);
+    case 'x':
+        return take_int("--batch", 1, 1000000, &job->reader.batch_chunks);
+    case 'q':
+        return take_int("--quality", 0, LEVELS_MAX, &job->steps.quality);
+    case 'j':
+        return take_int("--workers", 1, 1024, &job->workers);
+    case OPTION_CPU_USED:
+        return take_int("--cpu-used", 0, VPX_ENCODER_FASTEST, &job->steps.cpu_used);
+    case OPTION_START:
+        return options_integer("--start", optarg, 0, INT64_MAX, &job->reader.start);
+    case OPTION_FRAMES:
+        return options_integer("--frames", optarg, 1, INT64_MAX, &job->reader.frames);
+    case OPTION_AUDIO_BITRATE:
+        return options_bitrate("--audio-bitrate", optarg, &job->assembly.audio_bitrate);
+    case OPTION_KEEP:
+        job->keep = optarg;
+        return true;
+    default:
+        return take_flag(id, line);
+    }
+}
+
+static int count_cores(void)
+{
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+static bool complain(const char *text)
+{
+    fprintf(stderr, "excamera encode: %s; --help says more\n", text);
+    return false;
+}
+
+static bool read_command_line(int argc, char **argv, struct command_line *line)
+{
+    argv[0] = "excamera encode"; /* what getopt's own messages begin with */
+    int id;
+    while ((id = getopt_long(argc, argv, "o:N:x:q:j:Qh", long_options, NULL)) != -1)
+        if (!take_option(id, line))
+            return false;
+    if (line->help)
+        return true;
+    if (optind == argc)
+        return complain("which film?");
+    if (optind < argc - 1)
+        return complain("one film at a time");
+    line->job.reader.input = argv[optind];
+    if (line->job.assembly.output == NULL)
+        return complain("where to? -o FILE is missing");
+    return true;
+}
+
+static void on_progress(void *opaque, const struct job_progress *now)
+{
+    progress_show(opaque, now);
+}
+
+static int run_job(struct command_line *line)
+{
+    struct job_summary summary;
+    struct error error = {0};
+    if (!line->quiet) {
+        line->progress.terminal = isatty(STDERR_FILENO);
+        line->job.progress = on_progress;
+        line->job.opaque = &line->progress;
+    }
+    /* A reader of our output that goes away is an error like any other: there is scratch to remove. */
+    signal(SIGPIPE, SIG_IGN);
+    int code = job_run(&line->job, &summary, &error);
+    progress_end(&line->progress);
+    if (code < 0) {
+        fprintf(stderr, "excamera encode: %s\n", error.message);
+        /* Not exit, which would wait for a thread that may wait for ever. */
+        _exit(code == -ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILURE);
+    }
+    if (!line->quiet)
+        summary_print(&line->job, &summary);
+    if (line->json && !summary_print_json(&line->job, &summary)) {
+        fprintf(stderr, "excamera encode: the film is complete, but the summary cannot be written\n");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
+int command_encode(int argc, char **argv)
+{
+    struct command_line line = {
+        .job =
+            {
+                .program = "/proc/self/exe",
+                .workers = count_cores(),
+                .sound = true,
+                .reader = {.chunk_frames = 6, .batch_chunks = 16, .scene_cuts = true},
+                .steps = {.quality = LEVELS_DEFAULT, .cpu_used = VPX_ENCODER_DEFAULT},
+            },
+    };
+    if (!read_command_line(argc, argv, &line))
+        return EXIT_USAGE;
+    if (line.help) {
+        usage();
+        return EXIT_SUCCESS;
+    }
+    return run_job(&line);
+}

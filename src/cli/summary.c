@@ -1,0 +1,137 @@
+#include "cli/summary.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/progress.h"
+
+static bool to_standard_output(const struct job_options *options)
+{
+    return strcmp(options->assembly.output, "-") == 0;
+}
+
+static double per_second(double amount, double seconds)
+{
+    return seconds > 0 ? amount / seconds : 0;
+}
+
+/* Bits per second of the film. */
+static double bitrate(const struct job_summary *summary)
+{
+    return per_second(8.0 * (double)summary->totals.bytes, summary->totals.seconds);
+}
+
+static void print_input(const struct job_options *options, const struct job_summary *summary)
+{
+    const struct input_info *input = &summary->input;
+    fprintf(stderr, "input      %s (%s)\n",
+            strcmp(options->reader.input, "-") == 0 ? "standard input" : options->reader.input,
+            input->source);
+    if (input->converted[0] != '\0')
+        fprintf(stderr, "converted  %s\n", input->converted);
+    if (input->interlaced)
+        fprintf(stderr,
+                "warning    the input is interlaced; its fields are encoded together as they "
+                "are\n");
+}
+
+static void print_output(const struct job_options *options, const struct job_summary *summary)
+{
+    const char *output = options->assembly.output;
+    const struct assembly_totals *totals = &summary->totals;
+    if (to_standard_output(options)) {
+        fprintf(stderr, "output     %lld bytes of video, %.0f kbit/s, on standard output\n",
+                (long long)totals->bytes, bitrate(summary) / 1000);
+        return;
+    }
+    fprintf(stderr, "output     %s: %lld bytes, %.0f kbit/s\n", output, (long long)totals->bytes,
+            bitrate(summary) / 1000);
+    fprintf(stderr, "quality    `excamera compare %s %s` measures SSIM and PSNR\n", output,
+            options->reader.input);
+    fprintf(stderr, "play       `ffplay %s`, or open it in a browser\n", output);
+}
+
+void summary_print(const struct job_options *options, const struct job_summary *summary)
+{
+    const struct assembly_totals *totals = &summary->totals;
+    char film[40];
+    char took[40];
+    progress_duration(totals->seconds, film, sizeof film);
+    progress_duration(summary->seconds, took, sizeof took);
+    print_input(options, summary);
+    fprintf(stderr, "film       %lld frames of %dx%d, %s; %lld key frames\n",
+            (long long)totals->frames, summary->input.format.width, summary->input.format.height,
+            film, (long long)totals->key_frames);
+    fprintf(stderr, "encoded    [%d,%d], quality %d: %lld chunks in %lld batches\n",
+            options->reader.chunk_frames, options->reader.batch_chunks, options->steps.quality,
+            (long long)summary->chunks, (long long)summary->batches);
+    fprintf(stderr, "time       %s with %d worker%s, %.1f frames/s\n", took, options->workers,
+            options->workers == 1 ? "" : "s", per_second((double)totals->frames, summary->seconds));
+    print_output(options, summary);
+}
+
+/* File names need not be UTF-8, which JSON must be. */
+static json_t *json_text(const char *text)
+{
+    json_t *json = json_string(text);
+    if (json != NULL)
+        return json;
+    char *ascii = strdup(text);
+    for (char *c = ascii; c != NULL && *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    json = ascii != NULL ? json_string(ascii) : NULL;
+    free(ascii);
+    return json;
+}
+
+static void add_settings(json_t *json, const struct job_options *options)
+{
+    json_object_set_new(json, "chunk", json_integer(options->reader.chunk_frames));
+    json_object_set_new(json, "batch", json_integer(options->reader.batch_chunks));
+    json_object_set_new(json, "quality", json_integer(options->steps.quality));
+    json_object_set_new(json, "cpu_used", json_integer(options->steps.cpu_used));
+    json_object_set_new(json, "workers", json_integer(options->workers));
+}
+
+static void add_input(json_t *json, const struct job_options *options,
+                      const struct input_info *input)
+{
+    json_object_set_new(json, "input", json_text(options->reader.input));
+    json_object_set_new(json, "source", json_text(input->source));
+    json_object_set_new(json, "converted", json_text(input->converted));
+    json_object_set_new(json, "interlaced", json_boolean(input->interlaced));
+    json_object_set_new(json, "width", json_integer(input->format.width));
+    json_object_set_new(json, "height", json_integer(input->format.height));
+}
+
+static void add_result(json_t *json, const struct job_summary *summary)
+{
+    const struct assembly_totals *totals = &summary->totals;
+    json_object_set_new(json, "frames", json_integer(totals->frames));
+    json_object_set_new(json, "key_frames", json_integer(totals->key_frames));
+    json_object_set_new(json, "chunks", json_integer(summary->chunks));
+    json_object_set_new(json, "batches", json_integer(summary->batches));
+    json_object_set_new(json, "bytes", json_integer(totals->bytes));
+    json_object_set_new(json, "duration", json_real(totals->seconds));
+    json_object_set_new(json, "bitrate", json_real(bitrate(summary)));
+    json_object_set_new(json, "seconds", json_real(summary->seconds));
+    json_object_set_new(json, "frames_per_second",
+                        json_real(per_second((double)totals->frames, summary->seconds)));
+}
+
+bool summary_print_json(const struct job_options *options, const struct job_summary *summary)
+{
+    json_t *json = json_object();
+    add_input(json, options, &summary->input);
+    json_object_set_new(json, "output", json_text(options->assembly.output));
+    add_settings(json, options);
+    add_result(json, summary);
+    FILE *stream = to_standard_output(options) ? stderr : stdout;
+    bool written = json_dumpf(json, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
+                   fputc('\n', stream) != EOF && fflush(stream) == 0;
+    json_decref(json);
+    return written;
+}

@@ -1,0 +1,188 @@
+#include "encode/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "encode/scene.h"
+#include "media/y4m.h"
+
+struct reader {
+    struct reader_options options;
+    const atomic_bool *cancel;
+    struct input *input;
+    struct plan plan;
+    struct scene scene;
+    int64_t skipped; /* frames before options.start that were read */
+    int64_t frames;  /* of the part, read so far */
+    bool ended;
+    /* The frame after the chunk that was read last: one frame ahead shows where a chunk ends and
+     * how long its last frame is shown. */
+    struct xc_picture *picture;
+    int64_t time_stamp;
+    int64_t last_duration;
+};
+
+/* Reads the next frame of the part that is to be encoded; reader->picture is NULL after the last.
+ */
+static int read_frame(struct reader *reader, struct error *error)
+{
+    xc_picture_unref(reader->picture);
+    reader->picture = NULL;
+    if (reader->options.frames > 0 && reader->frames == reader->options.frames)
+        return 0;
+    for (;;) {
+        if (atomic_load(reader->cancel))
+            return error_set(error, -ECANCELED, "stopped");
+        int code = input_read(reader->input, &reader->picture, &reader->time_stamp, error);
+        if (code <= 0)
+            return code;
+        if (reader->skipped == reader->options.start)
+            break;
+        reader->skipped++;
+        xc_picture_unref(reader->picture);
+        reader->picture = NULL;
+    }
+    reader->frames++;
+    return 0;
+}
+
+/* One frame at the nominal rate, in ticks. */
+static int64_t nominal_duration(const struct input_info *info)
+{
+    struct ratio rate = info->format.frame_rate;
+    struct ratio base = info->time_base;
+    double ticks = (double)rate.denominator / rate.numerator * base.denominator / base.numerator;
+    return ticks >= 1 ? (int64_t)(ticks + 0.5) : 1;
+}
+
+static int check_options(const struct reader *reader, struct error *error)
+{
+    const struct input_info *info = input_info(reader->input);
+    const struct video_format *format = &info->format;
+    if (format->width > XC_MAX_DIMENSION || format->height > XC_MAX_DIMENSION)
+        return error_set(error, -EINVAL, "%s is %dx%d, but VP8 ends at %dx%d",
+                         reader->options.input, format->width, format->height, XC_MAX_DIMENSION,
+                         XC_MAX_DIMENSION);
+    return 0;
+}
+
+int reader_open(const struct reader_options *options, const atomic_bool *cancel,
+                struct reader **result, struct error *error)
+{
+    *result = NULL;
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    reader->options = *options;
+    reader->cancel = cancel;
+    plan_start(&reader->plan, options->chunk_frames, options->batch_chunks);
+    int code = input_open(options->input, &reader->input, error);
+    if (code >= 0)
+        code = check_options(reader, error);
+    if (code < 0) {
+        reader_close(reader);
+        return code;
+    }
+    reader->last_duration = nominal_duration(input_info(reader->input));
+    *result = reader;
+    return 0;
+}
+
+const struct input_info *reader_info(const struct reader *reader)
+{
+    return input_info(reader->input);
+}
+
+/* Writes the waiting frame and reads on until another chunk begins. */
+static int write_chunk(struct reader *reader, FILE *stream, struct raw_chunk *chunk,
+                       struct error *error)
+{
+    int written = 0;
+    for (;;) {
+        int code = y4m_write(stream, reader->picture, error);
+        if (code < 0)
+            return code;
+        struct frame_time *time = &chunk->time[written++];
+        time->time_stamp = reader->time_stamp;
+        code = read_frame(reader, error);
+        if (code < 0)
+            return code;
+        /* The film's last frame is taken to last as long as the one before. */
+        if (reader->picture != NULL)
+            reader->last_duration = reader->time_stamp - time->time_stamp;
+        time->duration = reader->last_duration;
+        if (reader->picture == NULL) {
+            reader->ended = true;
+            plan_end(&reader->plan, &chunk->plan);
+            return 0;
+        }
+        bool cut = reader->options.scene_cuts && scene_add(&reader->scene, reader->picture);
+        if (plan_add(&reader->plan, cut, &chunk->plan))
+            return 0;
+    }
+}
+
+/* The film's first frame, which begins the first chunk. */
+static int begin(struct reader *reader, struct error *error)
+{
+    int code = read_frame(reader, error);
+    if (code < 0)
+        return code;
+    if (reader->picture == NULL && reader->skipped > 0)
+        return error_set(error, -EINVAL, "%s has only %lld frames, too few to start at frame %lld",
+                         reader->options.input, (long long)reader->skipped,
+                         (long long)reader->options.start);
+    if (reader->picture == NULL)
+        return error_set(error, -EINVAL, "%s has no video frames", reader->options.input);
+    if (reader->options.scene_cuts)
+        scene_add(&reader->scene, reader->picture);
+    struct plan_chunk none;
+    plan_add(&reader->plan, false, &none);
+    return 0;
+}
+
+static int write_file(struct reader *reader, FILE *stream, struct raw_chunk *chunk,
+                      struct error *error)
+{
+    int code = y4m_write_header(stream, &reader_info(reader)->format, error);
+    if (code >= 0)
+        code = write_chunk(reader, stream, chunk, error);
+    return code;
+}
+
+int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk,
+                struct error *error)
+{
+    *chunk = (struct raw_chunk){0};
+    if (reader->ended)
+        return 0;
+    int code = reader->frames == 0 ? begin(reader, error) : 0;
+    if (code < 0)
+        return code;
+    FILE *stream = fopen(path, "wbe");
+    if (stream == NULL)
+        return error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
+    chunk->time = malloc((size_t)reader->options.chunk_frames * sizeof *chunk->time);
+    code = chunk->time == NULL ? error_set(error, -ENOMEM, "out of memory")
+                               : write_file(reader, stream, chunk, error);
+    if (fclose(stream) != 0 && code >= 0)
+        code = error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
+    if (code < 0) {
+        free(chunk->time);
+        chunk->time = NULL;
+        return code;
+    }
+    return 1;
+}
+
+void reader_close(struct reader *reader)
+{
+    if (reader == NULL)
+        return;
+    xc_picture_unref(reader->picture);
+    input_close(reader->input);
+    free(reader);
+}

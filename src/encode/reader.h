@@ -1,0 +1,44 @@
+/* Cuts a film into raw chunks, in one sequential decode. */
+#ifndef ENCODE_READER_H
+#define ENCODE_READER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "encode/plan.h"
+#include "media/input.h"
+#include "util/error.h"
+
+struct reader_options {
+    const char *input;
+    int64_t start;  /* first frame to encode, counted from 0 */
+    int64_t frames; /* at most; 0 for all */
+    int chunk_frames, batch_chunks;
+    bool scene_cuts; /* a hard cut begins a batch */
+};
+
+/* When a frame is shown and for how long, in ticks of the input's time base. */
+struct frame_time {
+    int64_t time_stamp, duration;
+};
+
+struct raw_chunk {
+    struct plan_chunk plan;
+    struct frame_time *time; /* [plan.frames]; the caller frees it */
+};
+
+struct reader;
+
+/* `cancel` may be set from another thread: reading then ends soon with -ECANCELED. */
+int reader_open(const struct reader_options *options, const atomic_bool *cancel,
+                struct reader **reader, struct error *error);
+const struct input_info *reader_info(const struct reader *reader);
+
+/* Writes the next chunk's pictures to `path` as Y4M, replacing what is there. 1, or 0 at the film's
+ * end (then nothing is written), or a negative errno. A film without frames is an error. */
+int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk,
+                struct error *error);
+void reader_close(struct reader *reader); /* NULL is allowed */
+
+#endif
