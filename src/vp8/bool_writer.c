@@ -38,22 +38,3 @@ bool xc_bool_writer_finish(struct bool_writer *writer)
     xc_bool_writer_flush(writer);
     return !writer->failed;
 }
-
-/* Whether `leaf` lies below `entry` of the tree. */
-static bool reaches(const int8_t *tree, int entry, int leaf)
-{
-    if (entry <= 0)
-        return -entry == leaf;
-    return reaches(tree, tree[entry], leaf) || reaches(tree, tree[entry + 1], leaf);
-}
-
-void xc_write_tree(struct bool_writer *writer, const int8_t *tree, const uint8_t *probability,
-                   int leaf)
-{
-    int node = 0;
-    do {
-        int bit = reaches(tree, tree[node + 1], leaf);
-        write_bool(writer, probability[node >> 1], bit);
-        node = tree[node + bit];
-    } while (node > 0);
-}

@@ -61,8 +61,4 @@ static inline void write_optional_signed(struct bool_writer *writer, int value, 
         write_signed(writer, value, width);
 }
 
-/* A leaf of a tree (tables.h). */
-void xc_write_tree(struct bool_writer *writer, const int8_t *tree, const uint8_t *probability,
-                   int leaf);
-
 #endif

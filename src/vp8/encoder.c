@@ -2,7 +2,70 @@
 
 #include <stdlib.h>
 
+#include "vp8/activity.h"
+
 void xc_encoder_free(struct encoder *encoder)
 {
+    if (!encoder)
+        return;
+    free(encoder->coefficients);
+    free(encoder->lambda);
+    xc_picture_unref(encoder->trial);
     free(encoder);
+}
+
+static bool grow(struct encoder *encoder, size_t size)
+{
+    if (size <= encoder->capacity)
+        return true;
+    free(encoder->coefficients);
+    free(encoder->lambda);
+    encoder->capacity = 0;
+    encoder->coefficients = calloc(size, sizeof *encoder->coefficients);
+    encoder->lambda = malloc(size * sizeof *encoder->lambda);
+    if (!encoder->coefficients || !encoder->lambda)
+        return false;
+    encoder->capacity = size;
+    return true;
+}
+
+/* The picture on which loop-filter levels are tried has the size of the frame. */
+static bool fit_trial(struct encoder *encoder, int width, int height)
+{
+    struct xc_picture *trial = encoder->trial;
+    if (trial && trial->width == width && trial->height == height)
+        return true;
+    xc_picture_unref(trial);
+    encoder->trial = xc_picture_alloc(width, height);
+    return encoder->trial != NULL;
+}
+
+struct encoder *xc_encoder_get(struct xc_context *context)
+{
+    const struct mb_map *map = &context->map;
+    const struct persistent *now = &context->header.now;
+    if (!context->encoder)
+        context->encoder = calloc(1, sizeof *context->encoder);
+    if (!context->encoder || !grow(context->encoder, (size_t)map->rows * (size_t)map->columns) ||
+        !fit_trial(context->encoder, now->width, now->height))
+        return NULL;
+    return context->encoder;
+}
+
+void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
+                      const struct xc_state *before, const struct xc_picture *source,
+                      const struct probabilities *expected, struct xc_picture *picture)
+{
+    encoder->context = context;
+    encoder->source = source;
+    encoder->header = &context->header;
+    encoder->map = &context->map;
+    xc_canvas_init(&encoder->canvas, context, before, context->header.version, picture);
+    for (int i = 0; i < SEGMENTS; i++) {
+        xc_steps_init(&encoder->steps[i], encoder->header, i);
+        xc_quantizers_init(&encoder->quantizers[i], &encoder->steps[i]);
+    }
+    xc_token_costs_init(&encoder->token_costs, expected->coefficient);
+    xc_mv_costs_init(&encoder->mv_costs, expected->mv);
+    xc_set_lambdas(encoder);
 }

@@ -1,9 +1,49 @@
-/* What encode and rebase have in common. */
+/*
+ * What encode and rebase have in common. Both go over the macroblocks once: encode searches a
+ * macroblock's modes (search.h), rebase has them already; then its residue is coded (residue.h). After
+ * the last one the loop filter is chosen, probabilities are fitted, and the frame is written (finish.h).
+ */
 #ifndef VP8_ENCODER_H
 #define VP8_ENCODER_H
 
-struct encoder;
+#include "vp8/context.h"
+#include "vp8/cost.h"
+#include "vp8/predict.h"
+#include "vp8/quantize.h"
+#include "vp8/steps.h"
 
+struct encoder {
+    /* Allocated once a size. */
+    size_t capacity; /* in macroblocks */
+    struct mb_coefficients *coefficients;
+    /* Each macroblock's Lagrangian multiplier: 1/256 of squared sample error per bit, as xc_rd_cost of
+     * quantize.h takes it with the distortion of samples. */
+    uint32_t *lambda;
+    struct xc_picture *trial; /* luma rows on which loop-filter levels are tried */
+
+    /* The frame in work. */
+    struct xc_context *context;
+    struct canvas canvas; /* canvas.picture: what a decoder will have, unfiltered */
+    const struct xc_picture *source;
+    struct frame_header *header;
+    struct mb_map *map;
+    struct xc_steps steps[SEGMENTS];
+    struct xc_quantizers quantizers[SEGMENTS];
+    /* By the probabilities that are expected to hold for the frame. */
+    struct xc_token_costs token_costs;
+    struct xc_mv_costs mv_costs;
+};
+
+/* The context's encoder, made when it is first needed, with room for context->map. NULL when out of
+ * memory. */
+struct encoder *xc_encoder_get(struct xc_context *context);
 void xc_encoder_free(struct encoder *encoder); /* NULL is allowed */
+
+/* Prepares for a frame whose header (in context->header: levels, references, segments, probabilities
+ * in force before updates) stands. `expected` are the probabilities that rates are taken from.
+ * `picture` is the one to be made. */
+void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
+                      const struct xc_state *before, const struct xc_picture *source,
+                      const struct probabilities *expected, struct xc_picture *picture);
 
 #endif

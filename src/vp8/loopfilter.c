@@ -80,11 +80,11 @@ static int high_variance_threshold(int level, bool key_frame)
 
 static void filter_normal(const struct xc_dsp *dsp, const struct filter_limits *outer,
                           const struct filter_limits *inner, bool has_left, bool has_above,
-                          const struct mb_info *info, uint8_t *const sample[3],
+                          const struct mb_info *info, int planes, uint8_t *const sample[3],
                           const ptrdiff_t stride[3])
 {
     bool interior = !(info->skip && has_y2(info));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < planes; i++) {
         int size = i == 0 ? 16 : 8;
         if (has_left)
             dsp->filter_macroblock[VERTICAL_EDGE](sample[i], stride[i], size, outer);
@@ -113,8 +113,8 @@ static void filter_simple(const struct xc_dsp *dsp, int outer, int inner, bool h
         dsp->filter_simple[HORIZONTAL_EDGE](sample + y * stride, stride, 16, inner);
 }
 
-void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
-                   const struct mb_map *map, int row, struct xc_picture *picture)
+static void filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                       const struct mb_map *map, int row, int planes, struct xc_picture *picture)
 {
     if (!plan->enabled)
         return;
@@ -140,6 +140,19 @@ void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
             filter_simple(dsp, outer.edge, inner.edge, column > 0, row > 0, info, sample[0],
                           picture->stride[0]);
         else
-            filter_normal(dsp, &outer, &inner, column > 0, row > 0, info, sample, picture->stride);
+            filter_normal(dsp, &outer, &inner, column > 0, row > 0, info, planes, sample,
+                          picture->stride);
     }
+}
+
+void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                   const struct mb_map *map, int row, struct xc_picture *picture)
+{
+    filter_row(dsp, plan, map, row, 3, picture);
+}
+
+void xc_filter_luma_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                        const struct mb_map *map, int row, struct xc_picture *picture)
+{
+    filter_row(dsp, plan, map, row, 1, picture);
 }

@@ -17,5 +17,8 @@ void xc_filter_plan(const struct frame_header *header, struct filter_plan *plan)
  * every macroblock's `skip` must say whether it really has no coefficients. */
 void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
                    const struct mb_map *map, int row, struct xc_picture *picture);
+/* The same for luma alone. */
+void xc_filter_luma_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                        const struct mb_map *map, int row, struct xc_picture *picture);
 
 #endif

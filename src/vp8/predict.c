@@ -37,13 +37,13 @@ void xc_canvas_keep_line(const struct canvas *canvas, int row)
     }
 }
 
-struct mb_target xc_canvas_target(const struct canvas *canvas, int row, int column)
+struct mb_target xc_picture_target(const struct xc_picture *picture, int row, int column)
 {
     struct mb_target target;
     for (int i = 0; i < 3; i++) {
         int size = i == 0 ? 16 : 8;
-        target.stride[i] = canvas->picture->stride[i];
-        target.plane[i] = canvas->picture->plane[i] + row * size * target.stride[i] + column * size;
+        target.stride[i] = picture->stride[i];
+        target.plane[i] = picture->plane[i] + row * size * target.stride[i] + column * size;
     }
     return target;
 }

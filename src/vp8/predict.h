@@ -28,8 +28,8 @@ struct mb_target {
     ptrdiff_t stride[3];
 };
 
-/* The macroblock's own place in the picture. */
-struct mb_target xc_canvas_target(const struct canvas *canvas, int row, int column);
+/* The macroblock's own place in a picture. */
+struct mb_target xc_picture_target(const struct xc_picture *picture, int row, int column);
 
 /* Predicts a whole plane (16x16 luma, 8x8 chroma) by DC_PRED, V_PRED, H_PRED or TM_PRED. */
 void xc_predict_intra(const struct canvas *canvas, int plane, int mode, int row, int column,

@@ -60,6 +60,14 @@ void xc_add_chroma_residue(const struct canvas *canvas, const struct mb_coeffici
                       to->stride[plane]);
 }
 
+void xc_add_subblock_residue(const struct canvas *canvas,
+                             const struct mb_coefficients *coefficients, int block,
+                             const struct xc_steps *steps, const struct mb_target *to)
+{
+    add_block(canvas->dsp, coefficients, block, &steps->y, NULL,
+              to->plane[0] + 4 * (block >> 2) * to->stride[0] + 4 * (block & 3), to->stride[0]);
+}
+
 /* Subblocks are predicted from each other, so each is finished before the next. */
 static void reconstruct_b_pred(const struct canvas *canvas, const struct mb_info *info,
                                const struct mb_coefficients *coefficients,
@@ -72,7 +80,7 @@ static void reconstruct_b_pred(const struct canvas *canvas, const struct mb_info
         xc_intra4x4_edge(canvas, row, column, i, edge);
         canvas->dsp->intra4x4[info->b_mode[i]](block, to->stride[0], edge);
         if (!info->skip)
-            add_block(canvas->dsp, coefficients, i, &steps->y, NULL, block, to->stride[0]);
+            xc_add_subblock_residue(canvas, coefficients, i, steps, to);
     }
 }
 
@@ -80,7 +88,7 @@ void xc_reconstruct_macroblock(const struct canvas *canvas, const struct mb_info
                                const struct mb_coefficients *coefficients,
                                const struct xc_steps *steps, int row, int column)
 {
-    struct mb_target to = xc_canvas_target(canvas, row, column);
+    struct mb_target to = xc_picture_target(canvas->picture, row, column);
     if (info->reference != REF_INTRA) {
         xc_predict_inter(canvas, info, row, column, &to);
     } else {

@@ -15,6 +15,10 @@ void xc_reconstruct_macroblock(const struct canvas *canvas, const struct mb_info
 void xc_add_luma_residue(const struct canvas *canvas, bool y2,
                          const struct mb_coefficients *coefficients, const struct xc_steps *steps,
                          const struct mb_target *to);
+/* The same of one luma subblock under B_PRED. */
+void xc_add_subblock_residue(const struct canvas *canvas,
+                             const struct mb_coefficients *coefficients, int block,
+                             const struct xc_steps *steps, const struct mb_target *to);
 void xc_add_chroma_residue(const struct canvas *canvas, const struct mb_coefficients *coefficients,
                            const struct xc_steps *steps, const struct mb_target *to);
 

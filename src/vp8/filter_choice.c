@@ -1,0 +1,82 @@
+/* Choosing the loop filter's level by the error that it leaves. */
+#include <string.h>
+
+#include "vp8/finish.h"
+#include "vp8/loopfilter.h"
+
+/* Levels are tried on one row of macroblocks out of so many. */
+#define ROW_STEP 4
+#define MAX_LEVEL 63
+
+/* Copies the luma of macroblock row `row` and the samples above it that filtering may change. */
+static void copy_row(const struct xc_picture *from, int row, struct xc_picture *to)
+{
+    int first = row > 0 ? 16 * row - 4 : 0;
+    for (int y = first; y < 16 * (row + 1); y++)
+        memcpy(to->plane[0] + y * to->stride[0], from->plane[0] + y * from->stride[0],
+               (size_t)from->plane_width[0]);
+}
+
+static uint64_t row_error(const struct xc_dsp *dsp, const struct xc_picture *a,
+                          const struct xc_picture *b, int row)
+{
+    uint64_t sum = 0;
+    for (int x = 0; x < a->plane_width[0]; x += 16)
+        sum += dsp->sse[BLOCK_16X16](a->plane[0] + 16 * row * a->stride[0] + x, a->stride[0],
+                                     b->plane[0] + 16 * row * b->stride[0] + x, b->stride[0]);
+    return sum;
+}
+
+/* The luma error that a level leaves on the sampled rows. */
+static uint64_t error_at(struct encoder *encoder, int level)
+{
+    const struct xc_dsp *dsp = encoder->canvas.dsp;
+    struct filter_plan plan;
+    uint64_t sum = 0;
+    encoder->header->filter_level = (uint8_t)level;
+    xc_filter_plan(encoder->header, &plan);
+    for (int row = 0; row < encoder->map->rows; row += ROW_STEP) {
+        copy_row(encoder->canvas.picture, row, encoder->trial);
+        xc_filter_luma_row(dsp, &plan, encoder->map, row, encoder->trial);
+        sum += row_error(dsp, encoder->source, encoder->trial, row);
+    }
+    return sum;
+}
+
+/* Descends from the level that stands in the header, in steps that halve. */
+static int best_level(struct encoder *encoder)
+{
+    int best = encoder->header->filter_level, direction = 0;
+    uint64_t least = error_at(encoder, best);
+    for (int step = 8; step > 0;) {
+        bool moved = false;
+        for (int sign = -1; sign <= 1 && !moved; sign += 2) {
+            int level = best + sign * step;
+            if (sign == -direction || level < 0 || level > MAX_LEVEL)
+                continue;
+            uint64_t error = error_at(encoder, level);
+            if (error < least) {
+                least = error;
+                best = level;
+                direction = sign;
+                moved = true;
+            }
+        }
+        if (!moved) {
+            step /= 2;
+            direction = 0;
+        }
+    }
+    return best;
+}
+
+void xc_choose_filter(struct encoder *encoder)
+{
+    struct xc_picture *picture = encoder->canvas.picture;
+    struct filter_plan plan;
+    encoder->header->filter_level = (uint8_t)best_level(encoder);
+    xc_filter_plan(encoder->header, &plan);
+    for (int row = 0; row < encoder->map->rows; row++)
+        xc_filter_row(encoder->canvas.dsp, &plan, encoder->map, row, picture);
+    xc_picture_extend_borders(picture);
+}

@@ -1,0 +1,133 @@
+/* Fitting the probabilities of a frame to its decisions (RFC 6386 sections 9.9-9.11, 13.4, 17.2). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vp8/finish.h"
+#include "vp8/modes_write.h"
+#include "vp8/tables.h"
+#include "vp8/tokens.h"
+
+/* The probability that suits the counts best, [1, 255]. */
+static uint8_t fitted(const uint32_t count[2])
+{
+    uint64_t total = (uint64_t)count[0] + count[1];
+    if (total == 0)
+        return 128;
+    uint64_t probability = (256 * (uint64_t)count[0] + total / 2) / total;
+    return (uint8_t)(probability < 1 ? 1 : probability > 255 ? 255 : probability);
+}
+
+/* What the counted decisions cost under a probability, in 1/256 bit. */
+static int64_t rate_of(const uint32_t count[2], int probability)
+{
+    return (int64_t)count[0] * xc_bit_cost(probability, 0) +
+           (int64_t)count[1] * xc_bit_cost(probability, 1);
+}
+
+/* Takes `candidate` for `*now` where what it saves exceeds what sending it costs: `width` bits, and the
+ * update flag, whose own probability is `likely`. */
+static bool update_if_worth(const uint32_t count[2], uint8_t candidate, int width, int likely,
+                            uint8_t *now)
+{
+    int64_t saved = rate_of(count, *now) - rate_of(count, candidate);
+    int64_t spent = xc_bit_cost(likely, 1) - xc_bit_cost(likely, 0) + width * COST_OF_BIT;
+    if (saved <= spent)
+        return false;
+    *now = candidate;
+    return true;
+}
+
+static void count_tokens(const struct encoder *encoder, token_counts counts)
+{
+    const struct mb_map *map = encoder->map;
+    const struct mb_coefficients *coefficients = encoder->coefficients;
+    struct token_context *above = encoder->context->above;
+    memset(counts, 0, sizeof(token_counts));
+    memset(above, 0, (size_t)map->columns * sizeof *above);
+    for (int row = 0; row < map->rows; row++) {
+        struct token_context left = {0};
+        for (int column = 0; column < map->columns; column++, coefficients++) {
+            const struct mb_info *info = mb_at(map, row, column);
+            if (info->skip)
+                xc_clear_token_context(has_y2(info), &above[column], &left);
+            else
+                xc_count_coefficients(counts, has_y2(info), &above[column], &left, coefficients);
+        }
+    }
+}
+
+static int fit_coefficients(struct encoder *encoder)
+{
+    struct frame_header *header = encoder->header;
+    token_counts *counts = malloc(sizeof *counts);
+    if (!counts)
+        return XC_ERROR_NO_MEMORY;
+    count_tokens(encoder, *counts);
+    const uint32_t(*count)[2] = &(*counts)[0][0][0][0];
+    const uint8_t *likely = &xc_coefficient_update_probabilities[0][0][0][0];
+    uint8_t *now = &header->now.probabilities.coefficient[0][0][0][0];
+    bool *update = &header->coefficient_update[0][0][0][0];
+    for (size_t i = 0; i < sizeof(coefficient_probabilities); i++)
+        update[i] = update_if_worth(count[i], fitted(count[i]), 8, likely[i], &now[i]);
+    free(counts);
+    return XC_OK;
+}
+
+/* Modes' probabilities are sent all together or not at all. */
+static bool fit_modes(const uint32_t (*count)[2], int nodes, uint8_t *now)
+{
+    uint8_t candidate[4];
+    int64_t saved = 0;
+    for (int i = 0; i < nodes; i++) {
+        candidate[i] = fitted(count[i]);
+        saved += rate_of(count[i], now[i]) - rate_of(count[i], candidate[i]);
+    }
+    if (saved <= (int64_t)nodes * 8 * COST_OF_BIT)
+        return false;
+    memcpy(now, candidate, (size_t)nodes);
+    return true;
+}
+
+/* Seven bits are sent: even numbers, and 1 for 0. */
+static void fit_vectors(const struct mode_counts *counts, struct frame_header *header)
+{
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < MV_PROBABILITIES; j++) {
+            uint8_t candidate = fitted(counts->mv[i][j]) & 0xfe;
+            header->mv_update[i][j] = update_if_worth(counts->mv[i][j], candidate ? candidate : 1,
+                                                      7, xc_mv_update_probabilities[i][j],
+                                                      &header->now.probabilities.mv[i][j]);
+        }
+}
+
+static void fit_segments(const struct mode_counts *counts, struct segmentation_update *update)
+{
+    for (int i = 0; i < 3; i++) {
+        uint8_t always = 255;
+        update->has_tree[i] =
+            update->map &&
+            update_if_worth(counts->segment[i], fitted(counts->segment[i]), 8, 128, &always);
+        update->tree[i] = always;
+    }
+}
+
+int xc_fit_probabilities(struct encoder *encoder)
+{
+    struct frame_header *header = encoder->header;
+    struct probabilities *now = &header->now.probabilities;
+    struct mode_counts counts;
+    header->skip_enabled = true;
+    xc_count_modes(header, encoder->map, &counts);
+    header->skip_enabled = counts.skip[1] > 0;
+    header->skip_probability = fitted(counts.skip);
+    header->intra_probability = fitted(counts.intra);
+    header->last_probability = fitted(counts.last);
+    header->golden_probability = fitted(counts.golden);
+    fit_segments(&counts, &header->segmentation_update);
+    if (!header->key_frame) {
+        header->y_mode_update = fit_modes(counts.y_mode, 4, now->y_mode);
+        header->uv_mode_update = fit_modes(counts.uv_mode, 3, now->uv_mode);
+        fit_vectors(&counts, header);
+    }
+    return fit_coefficients(encoder);
+}

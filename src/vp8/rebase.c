@@ -1,0 +1,157 @@
+/* xc_rebase: an inter frame made for one state becomes one for another. */
+#include <string.h>
+
+#include "vp8/encoder.h"
+#include "vp8/finish.h"
+#include "vp8/parse.h"
+#include "vp8/residue.h"
+
+static int check_arguments(const struct xc_state *onto, const struct xc_picture *picture,
+                           const uint8_t *original, size_t size, const struct xc_state *made_for,
+                           const struct xc_rebase_parameters *parameters)
+{
+    struct xc_frame_tag tag;
+    int result = xc_frame_tag(original, size, &tag);
+    if (result < 0)
+        return result;
+    if (tag.key_frame || parameters->quantizer < -1 || parameters->quantizer > 127)
+        return XC_ERROR_ARGUMENT;
+    if (!xc_state_has_pictures(onto))
+        return XC_ERROR_NO_STATE;
+    const struct persistent *a = &onto->persistent, *b = &made_for->persistent;
+    if (a->width != b->width || a->height != b->height || a->width != picture->width ||
+        a->height != picture->height)
+        return XC_ERROR_SIZE;
+    return XC_OK;
+}
+
+static bool same_map(const struct mb_map *map, const uint8_t *segment_map)
+{
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++)
+            if (mb_at(map, row, column)->segment != segment_map[row * map->columns + column])
+                return false;
+    return true;
+}
+
+static void take_map(const uint8_t *segment_map, struct mb_map *map)
+{
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++)
+            mb_at(map, row, column)->segment = segment_map[row * map->columns + column];
+}
+
+/* Segments stay what they were for the original: sent where `onto` has others. */
+static void carry_segmentation(const struct xc_state *onto, const struct segmentation *original,
+                               struct frame_header *header, struct mb_map *map)
+{
+    struct segmentation_update *update = &header->segmentation_update;
+    const struct segmentation *have = &onto->persistent.segmentation;
+    memset(update, 0, sizeof *update);
+    if (!header->segmentation_enabled) {
+        take_map(onto->segment_map, map);
+        return;
+    }
+    header->now.segmentation = *original;
+    update->map = !same_map(map, onto->segment_map);
+    update->data = have->absolute != original->absolute ||
+                   memcmp(have->quantizer, original->quantizer, SEGMENTS) != 0 ||
+                   memcmp(have->filter_level, original->filter_level, SEGMENTS) != 0;
+    for (int i = 0; i < SEGMENTS; i++) {
+        update->has_quantizer[i] = update->data && original->quantizer[i] != 0;
+        update->has_filter_level[i] = update->data && original->filter_level[i] != 0;
+    }
+}
+
+static bool carry_deltas(const int8_t have[4], const int8_t original[4], bool has[4])
+{
+    bool any = false;
+    for (int i = 0; i < 4; i++) {
+        has[i] = have[i] != original[i];
+        any |= has[i];
+    }
+    return any;
+}
+
+static void carry_filter_deltas(const struct xc_state *onto, const struct filter_deltas *original,
+                                struct frame_header *header)
+{
+    const struct filter_deltas *have = &onto->persistent.filter_deltas;
+    header->filter_deltas_update = false;
+    if (!header->filter_deltas_enabled)
+        return;
+    header->now.filter_deltas = *original;
+    bool reference =
+        carry_deltas(have->reference, original->reference, header->has_reference_delta);
+    bool mode = carry_deltas(have->mode, original->mode, header->has_mode_delta);
+    header->filter_deltas_update = reference || mode;
+}
+
+static void choose_references(const struct xc_rebase_parameters *parameters,
+                              struct frame_header *header)
+{
+    if (parameters->refresh_all) {
+        header->refresh = (1u << XC_REFERENCES) - 1;
+        header->copy_to_golden = header->copy_to_altref = 0;
+    }
+    /* Decoders disagree on which copy comes first when golden and altref swap. For libvpx golden then
+     * takes what has just become altref: itself. Leaving that copy out means the same to all. */
+    if (header->copy_to_golden == 2 && header->copy_to_altref == 2)
+        header->copy_to_golden = 0;
+}
+
+/* Turns the original's header into one for `onto`; its probabilities in force are now those of `onto`,
+ * updates are still to be chosen. */
+static void adapt_header(const struct xc_state *onto, const struct xc_rebase_parameters *parameters,
+                         struct frame_header *header, struct mb_map *map)
+{
+    struct segmentation segmentation = header->now.segmentation;
+    struct filter_deltas deltas = header->now.filter_deltas;
+    header->now = onto->persistent;
+    carry_segmentation(onto, &segmentation, header, map);
+    carry_filter_deltas(onto, &deltas, header);
+    choose_references(parameters, header);
+    header->refresh_entropy = true;
+    if (parameters->quantizer >= 0)
+        header->quantizer.y_ac = (uint8_t)parameters->quantizer;
+    if (!header->skip_enabled)
+        header->skip_probability = 128;
+}
+
+static void code_macroblocks(struct encoder *encoder)
+{
+    struct xc_context *context = encoder->context;
+    memset(context->above, 0, (size_t)encoder->map->columns * sizeof *context->above);
+    for (int row = 0; row < encoder->map->rows; row++) {
+        struct token_context left = {0};
+        for (int column = 0; column < encoder->map->columns; column++)
+            xc_code_residue(encoder, row, column, &context->above[column], &left);
+        xc_canvas_keep_line(&encoder->canvas, row);
+    }
+}
+
+int xc_rebase(struct xc_context *context, const struct xc_state *onto,
+              const struct xc_picture *picture, const uint8_t *original, size_t size,
+              const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
+              struct xc_buffer *frame, struct xc_state **after)
+{
+    struct partitions partitions;
+    *after = NULL;
+    int result = check_arguments(onto, picture, original, size, made_for, parameters);
+    if (result >= 0)
+        result = xc_parse_frame(context, made_for, original, size, &partitions);
+    if (result < 0)
+        return result;
+    /* The original's own probabilities tell best what the frame's tokens will cost. */
+    struct probabilities expected = context->header.now.probabilities;
+    adapt_header(onto, parameters, &context->header, &context->map);
+    struct encoder *encoder = xc_encoder_get(context);
+    struct xc_picture *made = xc_picture_alloc(picture->width, picture->height);
+    if (!encoder || !made) {
+        xc_picture_unref(made);
+        return XC_ERROR_NO_MEMORY;
+    }
+    xc_encoder_start(encoder, context, onto, picture, &expected, made);
+    code_macroblocks(encoder);
+    return xc_finish_frame(encoder, onto, frame, after);
+}
