@@ -87,7 +87,7 @@ static void task_usage(const struct task *task, FILE *stream)
 {
     fprintf(stream, "usage: excamera task %s", task->name);
     for (int i = 0; i < OPTIONS; i++)
-        if (task->required & BIT(i))
+        if ((task->required & BIT(i)) && option_help[i].argument != NULL)
             fprintf(stream, " --%s %s", option_help[i].name, option_help[i].argument);
     fprintf(stream, " [OPTIONS]\n\n%s\n\n", task->purpose);
     for (int i = 0; i < OPTIONS; i++) {
