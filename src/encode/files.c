@@ -77,7 +77,7 @@ int files_write_state(const char *path, const struct xc_state *state, struct err
         output_abort(output);
         goto done;
     }
-    code = output_commit(output, error);
+    code = output_commit_unsynced(output, error);
 done:
     xc_buffer_free(&bytes);
     return code;
@@ -157,7 +157,7 @@ int files_write_chunk(const char *path, const struct chunk_file *chunk, struct e
         output_abort(output);
         return code;
     }
-    return output_commit(output, error);
+    return output_commit_unsynced(output, error);
 }
 
 void files_free_chunk(struct chunk_file *chunk)

@@ -53,7 +53,7 @@ int task_fetch(const struct task_options *options, struct error *error)
     if (code < 0)
         output_abort(output);
     else
-        code = output_commit(output, error);
+        code = output_commit_unsynced(output, error);
 done:
     input_close(input);
     return code;

@@ -131,12 +131,12 @@ const char *output_path(const struct output *output)
 }
 
 /* 0 or a positive errno. Pipes and devices have nothing to sync. */
-static int flush(struct output *output)
+static int flush(struct output *output, bool sync)
 {
     errno = 0;
     if (fflush(output->stream) != 0 || ferror(output->stream))
         return errno ? errno : EIO;
-    if (output->renames && fsync(fileno(output->stream)) != 0)
+    if (sync && output->renames && fsync(fileno(output->stream)) != 0)
         return errno;
     if (output->stream == stdout)
         return 0;
@@ -158,9 +158,9 @@ static int rename_output(const struct output *output)
     return rename(output->temporary, output->path) == 0 ? 0 : errno;
 }
 
-int output_commit(struct output *output, struct error *error)
+static int commit(struct output *output, bool sync, struct error *error)
 {
-    int code = flush(output);
+    int code = flush(output, sync);
     if (code == 0 && output->renames)
         code = rename_output(output);
     int result = code ? cannot_write(error, output->path, code) : 0;
@@ -168,6 +168,16 @@ int output_commit(struct output *output, struct error *error)
         unlink(output->temporary);
     output_free(output);
     return result;
+}
+
+int output_commit(struct output *output, struct error *error)
+{
+    return commit(output, true, error);
+}
+
+int output_commit_unsynced(struct output *output, struct error *error)
+{
+    return commit(output, false, error);
 }
 
 void output_abort(struct output *output)

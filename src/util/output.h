@@ -21,6 +21,8 @@ const char *output_path(const struct output *output);
 /* Flushes, syncs and renames to the final name. Frees `output` in any case; on failure nothing is
  * left of the file. */
 int output_commit(struct output *output, struct error *error);
+/* The same without syncing: for files that can be made again should the machine go down. */
+int output_commit_unsynced(struct output *output, struct error *error);
 /* Removes the temporary file and frees `output`; NULL is allowed. */
 void output_abort(struct output *output);
 
