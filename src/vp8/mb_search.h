@@ -1,0 +1,50 @@
+/* The search of one macroblock: what its parts share. */
+#ifndef VP8_MB_SEARCH_H
+#define VP8_MB_SEARCH_H
+
+#include "vp8/motion.h"
+#include "vp8/search.h"
+#include "vp8/trial.h"
+
+/* How much work goes into a frame's macroblocks. */
+struct search_effort {
+    struct xc_motion_effort whole, part; /* motion of macroblocks, and of parts of split ones */
+    /* How many of the candidates that look best get a trial. */
+    int vector_trials, intra16_trials, chroma_trials, subblock_trials, split_trials;
+};
+
+struct mb_search {
+    const struct search *search;
+    const struct encoder *encoder;
+    int row, column;
+    const uint8_t *source[3]; /* the macroblock in the source */
+    ptrdiff_t stride[3];
+    struct xc_trial trial;
+    uint32_t lambda;     /* of squared errors, as in struct encoder */
+    uint32_t sad_lambda; /* of absolute differences, as in struct xc_motion */
+
+    /* The best so far: what is written to the map, and its cost (xc_trial_cost). */
+    struct mb_info best;
+    uint64_t best_cost;
+    /* The least SATD and rate of a prediction of all luma, to tell what is not worth a trial. */
+    uint32_t best_satd;
+};
+
+/* Makes `info` the best if it is, by what its modes (`rate`, without skip flag) and residue come to. */
+void xc_mb_propose(struct mb_search *mb, const struct mb_info *info, uint32_t rate,
+                   const struct xc_trial_result *residue);
+
+/* search_intra.c: proposes the best intra modes. */
+void xc_search_intra(struct mb_search *mb);
+
+/* search_inter.c: proposes the best whole vectors, and the best split (search_split.c). */
+void xc_search_inter(struct mb_search *mb);
+
+/* Predicts an inter macroblock, tries its residue and proposes it. `rate` is that of its header without
+ * skip flag. */
+void xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate);
+
+/* search_split.c: proposes macroblocks cut into parts. `whole` is the best of one vector. */
+void xc_search_split(struct mb_search *mb, const struct mb_info *whole);
+
+#endif

@@ -1,0 +1,168 @@
+/* Motion vectors of whole macroblocks. */
+#include <string.h>
+
+#include "vp8/mb_search.h"
+#include "vp8/modes.h"
+
+enum { MAX_CANDIDATES = 3 * 4, MAX_STARTS = 12 };
+
+/* A way to predict the macroblock by one vector. */
+struct candidate {
+    struct mb_info info;
+    uint32_t rate;     /* of its header without skip flag */
+    uint32_t estimate; /* SATD of luma and rate, in absolute differences */
+};
+
+struct candidates {
+    struct candidate of[MAX_CANDIDATES];
+    int count;
+};
+
+/* One reference's view of the macroblock. */
+struct view {
+    int reference;
+    struct mv_candidates neighbours;
+    int mode_costs[MV_MODES];
+    struct xc_motion motion;
+};
+
+static void start_view(const struct mb_search *mb, int reference, struct view *view)
+{
+    const struct encoder *encoder = mb->encoder;
+    view->reference = reference;
+    xc_find_candidates(encoder->map, mb->row, mb->column, reference, encoder->header->sign_bias,
+                       &view->neighbours);
+    xc_mv_mode_costs(&view->neighbours, view->mode_costs);
+    view->motion = (struct xc_motion){
+        .encoder = encoder,
+        .reference = reference,
+        .size = BLOCK_16X16,
+        .x = 16 * mb->column,
+        .y = 16 * mb->row,
+        .predicted = view->neighbours.best,
+        .range = xc_mv_range(encoder->map, mb->row, mb->column, view->neighbours.best),
+        .lambda = mb->sad_lambda,
+    };
+}
+
+static uint32_t mode_rate(const struct mb_search *mb, const struct view *view, int mode)
+{
+    return (uint32_t)(mb->search->costs.reference[view->reference] +
+                      view->mode_costs[mode - MV_NEAREST]);
+}
+
+/* Keeps the candidates in order of their estimates. */
+static void insert(struct candidates *candidates, const struct candidate *candidate)
+{
+    int i = candidates->count++;
+    for (; i > 0 && candidates->of[i - 1].estimate > candidate->estimate; i--)
+        candidates->of[i] = candidates->of[i - 1];
+    candidates->of[i] = *candidate;
+}
+
+static void add(const struct mb_search *mb, const struct view *view, int mode,
+                struct motion_vector mv, uint32_t rate, uint32_t satd,
+                struct candidates *candidates)
+{
+    struct candidate candidate = {
+        .info = {.y_mode = (uint8_t)mode, .reference = (uint8_t)view->reference, .mv = mv},
+        .rate = rate,
+        .estimate = satd + xc_motion_rate(mb->sad_lambda, (int)rate),
+    };
+    insert(candidates, &candidate);
+}
+
+/* A vector that needs not be written. */
+static void add_given(const struct mb_search *mb, const struct view *view, int mode,
+                      struct motion_vector mv, struct candidates *candidates)
+{
+    add(mb, view, mode, mv, mode_rate(mb, view, mode), xc_motion_satd(&view->motion, mv),
+        candidates);
+}
+
+static void add_neighbour_start(const struct mb_search *mb, int row, int column,
+                                struct motion_vector *starts, int *count)
+{
+    const struct mb_map *map = mb->encoder->map;
+    if (row < 0 || column < 0 || column >= map->columns)
+        return;
+    const struct mb_info *info = mb_at(map, row, column);
+    if (info->reference != REF_INTRA)
+        starts[(*count)++] = info->mv;
+}
+
+/* Guesses: what neighbours suggest, and what was found in another reference. */
+static int collect_starts(const struct mb_search *mb, const struct view *view,
+                          const struct candidates *candidates, struct motion_vector *starts)
+{
+    int count = 0;
+    starts[count++] = view->neighbours.best;
+    starts[count++] = (struct motion_vector){0};
+    starts[count++] = view->neighbours.nearest;
+    starts[count++] = view->neighbours.near;
+    add_neighbour_start(mb, mb->row, mb->column - 1, starts, &count);
+    add_neighbour_start(mb, mb->row - 1, mb->column, starts, &count);
+    add_neighbour_start(mb, mb->row - 1, mb->column + 1, starts, &count);
+    if (candidates->count > 0)
+        starts[count++] = candidates->of[0].info.mv;
+    return count;
+}
+
+static void add_new(const struct mb_search *mb, const struct view *view,
+                    struct candidates *candidates)
+{
+    struct motion_vector starts[MAX_STARTS];
+    int count = collect_starts(mb, view, candidates, starts);
+    struct xc_motion_result found =
+        xc_motion_search(&view->motion, starts, count, &mb->search->effort->whole);
+    struct motion_vector mv = found.mv;
+    if (mv_is_zero(mv) || mv_equal(mv, view->neighbours.nearest) ||
+        mv_equal(mv, view->neighbours.near))
+        return;
+    uint32_t vector_rate = (uint32_t)xc_mv_cost(&mb->encoder->mv_costs, mv, view->neighbours.best);
+    add(mb, view, MV_NEW, mv, mode_rate(mb, view, MV_NEW) + vector_rate,
+        xc_motion_satd(&view->motion, mv), candidates);
+}
+
+static void add_reference(const struct mb_search *mb, int reference, struct candidates *candidates)
+{
+    struct view view;
+    start_view(mb, reference, &view);
+    const struct mv_candidates *neighbours = &view.neighbours;
+    add_given(mb, &view, MV_ZERO, (struct motion_vector){0}, candidates);
+    if (!mv_is_zero(neighbours->nearest))
+        add_given(mb, &view, MV_NEAREST, neighbours->nearest, candidates);
+    if (!mv_is_zero(neighbours->near) && !mv_equal(neighbours->near, neighbours->nearest))
+        add_given(mb, &view, MV_NEAR, neighbours->near, candidates);
+    add_new(mb, &view, candidates);
+}
+
+void xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate)
+{
+    uint8_t luma[16 * 16], chroma[2][8 * 8];
+    struct mb_target to = {.plane = {luma, chroma[0], chroma[1]}, .stride = {16, 8, 8}};
+    struct xc_trial_result residue;
+    xc_predict_inter(&mb->encoder->canvas, info, mb->row, mb->column, &to);
+    xc_trial_luma(&mb->trial, mb->source[0], mb->stride[0], luma, 16, info->y_mode != MV_SPLIT,
+                  rate, mb->best_cost, &residue);
+    if (xc_trial_cost(mb->lambda, residue.coded ? rate + residue.rate : rate, residue.distortion) >
+        mb->best_cost)
+        return;
+    for (int plane = 1; plane < 3; plane++)
+        xc_trial_chroma(&mb->trial, plane, mb->source[plane], mb->stride[plane], chroma[plane - 1],
+                        8, &residue);
+    xc_mb_propose(mb, info, rate, &residue);
+}
+
+void xc_search_inter(struct mb_search *mb)
+{
+    const struct search *search = mb->search;
+    struct candidates candidates = {.count = 0};
+    for (int reference = REF_LAST; reference <= REF_ALTREF; reference++)
+        if (search->allowed[reference])
+            add_reference(mb, reference, &candidates);
+    for (int i = 0; i < candidates.count && i < search->effort->vector_trials; i++)
+        xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate);
+    if (candidates.count > 0)
+        xc_search_split(mb, &mb->best);
+}
