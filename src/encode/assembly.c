@@ -133,10 +133,15 @@ int assembly_add(struct assembly *assembly, const struct input_info *info, const
 {
     struct chunk_file file = {0};
     int code = files_read_chunk(path, &file, error);
-    if (code >= 0 && !assembly->begun)
+    if (code < 0)
+        goto done;
+    if (!assembly->begun)
         code = begin(assembly, info, &chunk->time[0], error);
     if (code >= 0)
         code = write_frames(assembly, &file, chunk, error);
+    if (code < 0)
+        error_prefix(error, "%s", assembly->options->output);
+done:
     files_free_chunk(&file);
     return code;
 }

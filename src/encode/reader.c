@@ -97,14 +97,14 @@ const struct input_info *reader_info(const struct reader *reader)
 }
 
 /* Writes the waiting frame and reads on until another chunk begins. */
-static int write_chunk(struct reader *reader, FILE *stream, struct raw_chunk *chunk,
-                       struct error *error)
+static int write_chunk(struct reader *reader, const char *path, FILE *stream,
+                       struct raw_chunk *chunk, struct error *error)
 {
     int written = 0;
     for (;;) {
         int code = y4m_write(stream, reader->picture, error);
         if (code < 0)
-            return code;
+            return error_prefix(error, "scratch file %s", path);
         struct frame_time *time = &chunk->time[written++];
         time->time_stamp = reader->time_stamp;
         code = read_frame(reader, error);
@@ -144,12 +144,12 @@ static int begin(struct reader *reader, struct error *error)
     return 0;
 }
 
-static int write_file(struct reader *reader, FILE *stream, struct raw_chunk *chunk,
-                      struct error *error)
+static int write_file(struct reader *reader, const char *path, FILE *stream,
+                      struct raw_chunk *chunk, struct error *error)
 {
     int code = y4m_write_header(stream, &reader_info(reader)->format, error);
     if (code >= 0)
-        code = write_chunk(reader, stream, chunk, error);
+        code = write_chunk(reader, path, stream, chunk, error);
     return code;
 }
 
@@ -167,7 +167,7 @@ int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk
         return error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
     chunk->time = malloc((size_t)reader->options.chunk_frames * sizeof *chunk->time);
     code = chunk->time == NULL ? error_set(error, -ENOMEM, "out of memory")
-                               : write_file(reader, stream, chunk, error);
+                               : write_file(reader, path, stream, chunk, error);
     if (fclose(stream) != 0 && code >= 0)
         code = error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
     if (code < 0) {
