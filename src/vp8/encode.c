@@ -1,0 +1,138 @@
+/* xc_encode: a raw picture becomes a frame for a given state. */
+#include <string.h>
+
+#include "vp8/encoder.h"
+#include "vp8/finish.h"
+#include "vp8/residue.h"
+#include "vp8/search.h"
+
+#define ALL_REFERENCES ((1u << XC_REFERENCES) - 1)
+
+/* Loop-filter adjustments that key frames set: intra macroblocks and split ones blend less well than
+ * those that copy a whole macroblock. By enum mb_reference, and by kind of mode. */
+static const struct filter_deltas key_frame_deltas = {
+    .reference = {2, 0, -2, -2},
+    .mode = {4, -2, 2, 4},
+};
+
+static int check_arguments(const struct xc_state *given, const struct xc_picture *picture,
+                           const struct xc_encode_parameters *parameters)
+{
+    if (parameters->quantizer < 0 || parameters->quantizer > 127 || parameters->effort < 0 ||
+        parameters->effort > 2 || parameters->references > ALL_REFERENCES ||
+        parameters->refresh > ALL_REFERENCES)
+        return XC_ERROR_ARGUMENT;
+    if (!given || parameters->key_frame)
+        return XC_OK;
+    if (!xc_state_has_pictures(given))
+        return XC_ERROR_NO_STATE;
+    if (given->persistent.width != picture->width || given->persistent.height != picture->height)
+        return XC_ERROR_SIZE;
+    return XC_OK;
+}
+
+static void start_key_frame(const struct xc_picture *picture, struct frame_header *header)
+{
+    header->key_frame = true;
+    header->refresh = ALL_REFERENCES;
+    xc_persistent_reset(&header->now);
+    header->now.width = picture->width;
+    header->now.height = picture->height;
+    header->now.filter_deltas = key_frame_deltas;
+    header->filter_deltas_enabled = header->filter_deltas_update = true;
+    for (int i = 0; i < 4; i++) {
+        header->has_reference_delta[i] = key_frame_deltas.reference[i] != 0;
+        header->has_mode_delta[i] = key_frame_deltas.mode[i] != 0;
+    }
+}
+
+static void start_inter_frame(const struct xc_state *given,
+                              const struct xc_encode_parameters *parameters,
+                              struct frame_header *header)
+{
+    static const struct filter_deltas none;
+    header->refresh = parameters->refresh;
+    header->now = given->persistent;
+    header->filter_deltas_enabled = memcmp(&header->now.filter_deltas, &none, sizeof none) != 0;
+    /* What rates are reckoned with until the frame's own decisions are counted: most macroblocks are
+     * predicted from the last picture. */
+    header->intra_probability = 32;
+    header->last_probability = 240;
+    header->golden_probability = 128;
+}
+
+/* The level at which the loop filter's search starts: proportional to the quantizer index, about
+ * where it ends for most pictures. */
+static uint8_t guess_filter_level(int quantizer)
+{
+    return (uint8_t)(quantizer * 3 / 8);
+}
+
+static void start_header(const struct xc_state *given, const struct xc_picture *picture,
+                         const struct xc_encode_parameters *parameters, struct frame_header *header)
+{
+    memset(header, 0, sizeof *header);
+    header->shown = true;
+    header->refresh_entropy = true;
+    header->quantizer.y_ac = (uint8_t)parameters->quantizer;
+    header->filter_level = guess_filter_level(parameters->quantizer);
+    header->skip_probability = 200;
+    if (!given || parameters->key_frame)
+        start_key_frame(picture, header);
+    else
+        start_inter_frame(given, parameters, header);
+}
+
+/* Segments are not used here; the map stays for frames that do. */
+static void take_segments(const struct xc_state *given, const struct frame_header *header,
+                          struct mb_map *map)
+{
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++)
+            mb_at(map, row, column)->segment =
+                header->key_frame ? 0 : given->segment_map[row * map->columns + column];
+}
+
+static void code_macroblocks(struct encoder *encoder, const struct search *search)
+{
+    struct xc_context *context = encoder->context;
+    memset(context->above, 0, (size_t)encoder->map->columns * sizeof *context->above);
+    for (int row = 0; row < encoder->map->rows; row++) {
+        struct token_context left = {0};
+        for (int column = 0; column < encoder->map->columns; column++) {
+            xc_search_macroblock(search, encoder, row, column, &context->above[column], &left);
+            xc_code_residue(encoder, row, column, &context->above[column], &left);
+        }
+        xc_canvas_keep_line(&encoder->canvas, row);
+    }
+}
+
+int xc_encode(struct xc_context *context, const struct xc_state *given,
+              const struct xc_picture *picture, const struct xc_encode_parameters *parameters,
+              struct xc_buffer *frame, struct xc_state **after)
+{
+    *after = NULL;
+    int result = check_arguments(given, picture, parameters);
+    if (result < 0)
+        return result;
+    struct frame_header *header = &context->header;
+    start_header(given, picture, parameters, header);
+    result = xc_context_resize(context, picture->width, picture->height);
+    if (result < 0)
+        return result;
+    take_segments(given, header, &context->map);
+    struct encoder *encoder = xc_encoder_get(context);
+    struct xc_picture *made = xc_picture_alloc(picture->width, picture->height);
+    if (!encoder || !made) {
+        xc_picture_unref(made);
+        return XC_ERROR_NO_MEMORY;
+    }
+    const struct probabilities expected = header->now.probabilities;
+    unsigned references = parameters->references ? parameters->references : ALL_REFERENCES;
+    struct search search;
+    xc_encoder_start(encoder, context, given, picture, &expected, made);
+    xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
+                    parameters->effort);
+    code_macroblocks(encoder, &search);
+    return xc_finish_frame(encoder, given, frame, after);
+}
