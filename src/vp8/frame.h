@@ -140,6 +140,8 @@ struct frame_header {
     struct segmentation_update segmentation_update; /* all false where not sent */
     bool filter_deltas_enabled, filter_deltas_update;
     bool has_reference_delta[4], has_mode_delta[4];
+    /* Sent as 0 with a minus, as libvpx does; means nothing, but the writer sends it again. */
+    bool minus_zero_reference_delta[4], minus_zero_mode_delta[4];
     bool simple_filter;
     uint8_t filter_level;     /* [0, 63] */
     uint8_t filter_sharpness; /* [0, 7] */

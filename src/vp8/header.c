@@ -65,12 +65,17 @@ static void parse_segmentation(struct bool_reader *reader, struct frame_header *
 }
 
 /* RFC 6386 section 9.6: a delta whose flag is clear keeps its value. */
-static void parse_deltas(struct bool_reader *reader, int8_t values[4], bool has[4])
+static void parse_deltas(struct bool_reader *reader, int8_t values[4], bool has[4],
+                         bool minus_zero[4])
 {
     for (int i = 0; i < 4; i++) {
         has[i] = read_bit(reader);
-        if (has[i])
-            values[i] = (int8_t)read_signed(reader, 6);
+        if (!has[i])
+            continue;
+        int magnitude = read_literal(reader, 6);
+        bool minus = read_bit(reader);
+        values[i] = (int8_t)(minus ? -magnitude : magnitude);
+        minus_zero[i] = minus && magnitude == 0;
     }
 }
 
@@ -80,14 +85,18 @@ static void parse_filter(struct bool_reader *reader, struct frame_header *header
     header->filter_level = (uint8_t)read_literal(reader, 6);
     header->filter_sharpness = (uint8_t)read_literal(reader, 3);
     header->filter_deltas_update = false;
+    memset(header->minus_zero_reference_delta, 0, sizeof header->minus_zero_reference_delta);
+    memset(header->minus_zero_mode_delta, 0, sizeof header->minus_zero_mode_delta);
     header->filter_deltas_enabled = read_bit(reader);
     if (!header->filter_deltas_enabled)
         return;
     header->filter_deltas_update = read_bit(reader);
     if (!header->filter_deltas_update)
         return;
-    parse_deltas(reader, header->now.filter_deltas.reference, header->has_reference_delta);
-    parse_deltas(reader, header->now.filter_deltas.mode, header->has_mode_delta);
+    parse_deltas(reader, header->now.filter_deltas.reference, header->has_reference_delta,
+                 header->minus_zero_reference_delta);
+    parse_deltas(reader, header->now.filter_deltas.mode, header->has_mode_delta,
+                 header->minus_zero_mode_delta);
 }
 
 /* RFC 6386 section 9.6 (quantizer indices) */

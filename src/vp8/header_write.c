@@ -53,6 +53,18 @@ static void write_segmentation(struct bool_writer *writer, const struct frame_he
     }
 }
 
+static void write_deltas(struct bool_writer *writer, const int8_t value[4], const bool has[4],
+                         const bool minus_zero[4])
+{
+    for (int i = 0; i < 4; i++) {
+        write_bit(writer, has[i]);
+        if (!has[i])
+            continue;
+        write_literal(writer, value[i] < 0 ? -value[i] : value[i], 6);
+        write_bit(writer, value[i] < 0 || (value[i] == 0 && minus_zero[i]));
+    }
+}
+
 static void write_filter(struct bool_writer *writer, const struct frame_header *header)
 {
     const struct filter_deltas *deltas = &header->now.filter_deltas;
@@ -65,8 +77,9 @@ static void write_filter(struct bool_writer *writer, const struct frame_header *
     write_bit(writer, header->filter_deltas_update);
     if (!header->filter_deltas_update)
         return;
-    write_segment_features(writer, deltas->reference, header->has_reference_delta, 6);
-    write_segment_features(writer, deltas->mode, header->has_mode_delta, 6);
+    write_deltas(writer, deltas->reference, header->has_reference_delta,
+                 header->minus_zero_reference_delta);
+    write_deltas(writer, deltas->mode, header->has_mode_delta, header->minus_zero_mode_delta);
 }
 
 static void write_quantizer(struct bool_writer *writer, const struct quantizer_indices *quantizer)
