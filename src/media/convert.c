@@ -1,7 +1,7 @@
 #include "media/convert.h"
 
 #include <errno.h>
-#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <stdio.h>
@@ -240,19 +240,45 @@ void convert_describe(const struct converter *converter, char *text, size_t size
         append(text, size, turn_name(converter->orientation));
 }
 
+/* Ranges must be known before the context is initialised: else libswscale may settle on copying. */
+static int start_scaler(struct SwsContext *scaler, const struct converter *converter,
+                        const struct frame_kind *kind)
+{
+    const struct {
+        const char *name;
+        int value;
+    } options[] = {
+        {"sws_flags", SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INP},
+        {"srcw", kind->width},
+        {"srch", kind->height},
+        {"src_format", kind->pixel_format},
+        {"src_range", kind->full_range},
+        {"dstw", converter->first.width},
+        {"dsth", converter->first.height},
+        {"dst_format", AV_PIX_FMT_YUV420P},
+        {"dst_range", 0},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (av_opt_set_int(scaler, options[i].name, options[i].value, 0) < 0)
+            return -EINVAL;
+    sws_setColorspaceDetails(scaler, sws_getCoefficients(kind->matrix), kind->full_range,
+                             sws_getCoefficients(converter->colour.matrix), 0, 0, 1 << 16, 1 << 16);
+    return sws_init_context(scaler, NULL, NULL);
+}
+
 static int open_scaler(struct converter *converter, const struct frame_kind *kind,
                        struct error *error)
 {
-    int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INP;
     sws_freeContext(converter->scaler);
-    converter->scaler =
-        sws_getContext(kind->width, kind->height, kind->pixel_format, converter->first.width,
-                       converter->first.height, AV_PIX_FMT_YUV420P, flags, NULL, NULL, NULL);
+    converter->scaler = sws_alloc_context();
     if (!converter->scaler)
+        return error_set(error, -ENOMEM, "out of memory");
+    if (start_scaler(converter->scaler, converter, kind) < 0) {
+        sws_freeContext(converter->scaler);
+        converter->scaler = NULL;
         return error_set(error, -EINVAL, "cannot convert pictures of %dx%d %s", kind->width,
                          kind->height, av_get_pix_fmt_name(kind->pixel_format));
-    sws_setColorspaceDetails(converter->scaler, sws_getCoefficients(kind->matrix), kind->full_range,
-                             sws_getCoefficients(converter->colour.matrix), 0, 0, 1 << 16, 1 << 16);
+    }
     converter->scaler_kind = *kind;
     return 0;
 }
