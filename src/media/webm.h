@@ -4,7 +4,6 @@
 
 #include "excamera/vp8.h"
 #include "media/format.h"
-#include "media/packet.h"
 #include "util/error.h"
 
 struct webm_writer;
