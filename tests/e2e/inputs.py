@@ -75,9 +75,9 @@ class Inputs(Case):
                                             "color_primaries"), [["tv", "bt709", "bt709", "bt709"]])
 
     def test_pixel_aspect(self):
-        source = self.store("mkv", "-c:v", "ffv1", "-vf", "setsar=4/3")
+        source = self.store("mkv", "-c:v", "ffv1", "-vf", "setsar=5/4")
         self.encode(source, "-Q")
-        self.assertEqual(probe(self.output, "stream=sample_aspect_ratio"), [["4:3"]])
+        self.assertEqual(probe(self.output, "stream=sample_aspect_ratio"), [["5:4"]])
 
     def test_rotation(self):
         for degrees, size in ((90, ["144", "176"]), (180, ["176", "144"]), (270, ["144", "176"])):
@@ -222,7 +222,10 @@ class Sound(Case):
 
 
 class Compare(Case):
-    """`compare` agrees with ffmpeg's filters to 0.01 dB."""
+    """`compare` agrees with ffmpeg's filters to 0.01 dB.
+
+    Those run without SIMD here: the ssim filter's SSE4 code counts a window that is not there in place of
+    a row's last one where a row has 4n + 1 windows, as the chroma of these sizes has."""
 
     def check(self, size):
         clip = make_clip(self.folder / "clip.y4m", size, 8)
@@ -230,7 +233,7 @@ class Compare(Case):
         excamera("encode", clip, "-o", stream, "-q", 40, "-Q")
         graph = ("[0:v]settb=1/1000,setpts=N,split[a][c];[1:v]settb=1/1000,setpts=N,split[b][d];"
                  "[a][b]psnr;[c][d]ssim")
-        done = subprocess.run(["ffmpeg", "-nostdin", "-i", stream, "-i", clip, "-lavfi", graph,
+        done = subprocess.run(["ffmpeg", "-nostdin", "-cpuflags", "0", "-i", stream, "-i", clip, "-lavfi", graph,
                                "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True,
                               text=True, check=True)
         psnr = re.search(r"PSNR y:([\d.]+) u:([\d.]+) v:([\d.]+) average:([\d.]+)", done.stderr)

@@ -70,7 +70,7 @@ class Tasks(Case):
         self.assertEqual(by_hand, join_ivf([self.folder / "job.ivf"]))
 
     def test_state_at_the_end_is_what_decoding_gives(self):
-        film = make_clip(self.folder / "film.mkv", "175x143", CHUNK * CHUNKS)
+        film = make_clip(self.folder / "film.y4m", "175x143", CHUNK * CHUNKS)
         final = self.by_hand(film, self.folder / "hand")
         before = []
         for i, chunk in enumerate(final):
