@@ -22,8 +22,9 @@ static const char usage[] =
 static const char decode_usage[] =
     "usage: excamera vp8 decode FILE [-o OUT.y4m] [--md5]\n"
     "\n"
-    "Decodes the VP8 stream of FILE: IVF, WebM, or what else libavformat reads. Frames without\n"
-    "bytes are passed over. Without -o and --md5 it only says how many frames it has.\n"
+    "Decodes the VP8 stream of FILE: IVF, WebM, or what else libavformat reads; - is IVF on\n"
+    "standard input. Frames without bytes are passed over, as vpxdec and ffmpeg do. Without -o\n"
+    "and --md5 it only says how many frames it has.\n"
     "\n"
     "  -o, --output FILE  write the shown frames as Y4M; - for standard output\n"
     "      --md5          print the MD5 of each shown frame as I420, a line each, as vpxdec does\n"

@@ -19,7 +19,8 @@
 /* Silence is put into gaps in pieces of at most this many samples. */
 #define SILENCE_PIECE 4096
 
-/* All positions and lengths are in samples of AUDIO_RATE, positions counted from the part's start. */
+/* All positions and lengths are in samples of AUDIO_RATE, positions counted from the part's
+ * start. */
 struct audio {
     AVFormatContext *format;
     AVStream *stream;
@@ -58,8 +59,8 @@ static int name_layout(const AVChannelLayout *source, AVChannelLayout *named)
     return 0;
 }
 
-/* The layouts that Opus in WebM knows (RFC 7845 section 5.1.1.2), by number of channels; those it does
- * not know become stereo, but for ones that differ in where "surround" stands. */
+/* The layouts that Opus in WebM knows (RFC 7845 section 5.1.1.2), by number of channels; those
+ * it does not know become stereo, but for ones that differ in where "surround" stands. */
 static int choose_layout(const AVChannelLayout *source, AVChannelLayout *target)
 {
     static const uint64_t known[] = {

@@ -13,8 +13,8 @@ struct audio;
 
 /* Opens the best audio stream of the file `path`.
  *   bitrate      bits per second; 0 for 32,000 and as much again for each channel
- *   time_base    of `start` and `end`, the part of the film, as time stamps of the source; `end` may be
- *                INT64_MAX
+ *   time_base    of `start` and `end`, the part of the film, as time stamps of the source;
+ *                `end` may be INT64_MAX
  * Where the file has no audio stream, that is success and `*opened` is NULL. */
 int audio_open(const char *path, int bitrate, AVRational time_base, int64_t start, int64_t end,
                struct audio **opened, struct error *error);

@@ -10,14 +10,14 @@
 
 struct converter;
 
-/* Where a decoded frame's top left corner comes to lie: the eight ways to lay a rectangle. First rows
- * and columns change places, then the result is mirrored. */
+/* Where a decoded frame's top left corner comes to lie: the eight ways to lay a rectangle. First
+ * rows and columns change places, then the result is mirrored. */
 struct orientation {
     bool transpose, mirror_x, mirror_y;
 };
 
-/* From a display matrix (AV_PKT_DATA_DISPLAYMATRIX), nine numbers; angles in between go to the nearest
- * multiple of 90 degrees. NULL is upright. */
+/* From a display matrix (AV_PKT_DATA_DISPLAYMATRIX), nine numbers; angles in between go to the
+ * nearest multiple of 90 degrees. NULL is upright. */
 struct orientation convert_orientation(const int32_t *matrix);
 
 /* Settles on what `first` is: later frames are brought to its size and colour. */

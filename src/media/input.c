@@ -100,8 +100,8 @@ static int64_t estimate_frames(const struct input *input)
     return 0;
 }
 
-/* The frame's own time stamp; one frame later than the last where it has none, and always later than
- * the last. */
+/* The frame's own time stamp; one frame later than the last where it has none, and always later
+ * than the last. */
 static int64_t next_time_stamp(const struct input *input)
 {
     int64_t stamp = input->frame->best_effort_timestamp;

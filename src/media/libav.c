@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* For decoders with threads of their own, such as dav1d. libavcodec's frame threads conceal errors from
- * pictures that may or may not be complete yet: a damaged film would come out different each time. */
+/* For decoders with threads of their own, such as dav1d. libavcodec's frame threads conceal
+ * errors from pictures that may or may not be complete yet: a damaged film would come out
+ * different each time. */
 #define LIBRARY_THREADS 4
 
 static bool is_errno(int code)

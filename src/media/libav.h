@@ -1,4 +1,5 @@
-/* What all users of libavformat share: opening a file with plain sentences for what can go wrong. */
+/* What all users of libavformat share: opening a file with plain sentences for what can go
+ * wrong. */
 #ifndef MEDIA_LIBAV_H
 #define MEDIA_LIBAV_H
 

@@ -19,9 +19,16 @@ struct packet_reader {
     struct video_format video;
 };
 
+static bool is_standard_input(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 static bool is_ivf(const char *path)
 {
     char magic[4] = "";
+    if (is_standard_input(path))
+        return true; /* nothing can be looked at twice there */
     FILE *stream = fopen(path, "rbe");
     if (!stream)
         return false;
@@ -33,7 +40,9 @@ static bool is_ivf(const char *path)
 
 static int open_ivf(struct packet_reader *reader, const char *path, struct error *error)
 {
-    int result = ivf_open(path, &reader->ivf, error);
+    int result = is_standard_input(path)
+                     ? ivf_open_stream(stdin, "standard input", &reader->ivf, error)
+                     : ivf_open(path, &reader->ivf, error);
     if (result < 0)
         return result;
     const struct ivf_header *header = ivf_header(reader->ivf);

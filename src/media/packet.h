@@ -8,6 +8,7 @@
 
 struct packet_reader;
 
+/* `path` is a file, or "-" for IVF on standard input. */
 int packet_open(const char *path, struct packet_reader **reader, struct error *error);
 /* As the container says; frames have their own size. */
 const struct video_format *packet_format(const struct packet_reader *reader);

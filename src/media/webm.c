@@ -122,8 +122,8 @@ static int write_packet(struct webm_writer *writer, AVPacket *packet, struct err
     return result < 0 ? libav_error(error, result, "cannot write %s", writer->name) : 0;
 }
 
-/* A block's time in Matroska is late by the codec's delay, which players take off again (CodecDelay);
- * libavformat 59 writes that element but leaves the time to us. */
+/* A block's time in Matroska is late by the codec's delay, which players take off again
+ * (CodecDelay); libavformat 59 writes that element but leaves the time to us. */
 static int read_audio(struct webm_writer *writer, struct error *error)
 {
     AVPacket *packet = writer->audio_packet;

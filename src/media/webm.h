@@ -20,9 +20,10 @@ struct webm_options {
 /* Writes to the file `path` ("-" for standard output). */
 int webm_open(const char *path, const struct webm_options *options, struct webm_writer **writer,
               struct error *error);
-/* Frames in order of coding, `time_stamp` and `duration` in ticks of the options' time base. A hidden
- * frame becomes a block of its own right behind the frame before it, whatever its time stamp, which
- * is where libvpx's own tools put it. Audio is read, encoded and interleaved as the video goes on. */
+/* Frames in order of coding, `time_stamp` and `duration` in ticks of the options' time base. A
+ * hidden frame becomes a block of its own right behind the frame before it, whatever its time
+ * stamp, which is where libvpx's own tools put it. Audio is read, encoded and interleaved as the
+ * video goes on. */
 int webm_write(struct webm_writer *writer, const uint8_t *frame, size_t size, int64_t time_stamp,
                int64_t duration, bool key_frame, bool shown, struct error *error);
 /* Moves the end of the part that is encoded, where it was not known at first. */

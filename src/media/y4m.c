@@ -136,6 +136,14 @@ static int parse_header(struct y4m_reader *reader, char *line, struct error *err
     return 0;
 }
 
+static int read_error(const struct y4m_reader *reader, const char *what, struct error *error)
+{
+    if (ferror(reader->stream))
+        return error_set(error, -EIO, "cannot read %s: %s", reader->name, strerror(errno));
+    return error_set(error, -EINVAL, "%s: %s frame %lld", reader->name, what,
+                     (long long)reader->frames);
+}
+
 /* The first word is compared byte by byte, so that a large file of another kind is told from Y4M
  * without looking for its first newline. */
 static int read_header(struct y4m_reader *reader, struct error *error)
@@ -144,7 +152,9 @@ static int read_header(struct y4m_reader *reader, struct error *error)
     char line[1 + LINE_MAX_BYTES];
     for (size_t i = 0; i < sizeof magic - 1; i++)
         if (getc(reader->stream) != magic[i])
-            return error_set(error, -EINVAL, "%s is not Y4M (YUV4MPEG2)", reader->name);
+            return ferror(reader->stream)
+                       ? read_error(reader, "", error)
+                       : error_set(error, -EINVAL, "%s is not Y4M (YUV4MPEG2)", reader->name);
     if (read_line(reader->stream, line + 1) <= 0)
         return error_set(error, -EINVAL, "%s: damaged Y4M header", reader->name);
     line[0] = 'Y';
@@ -204,14 +214,6 @@ const struct video_format *y4m_format(const struct y4m_reader *reader)
     return &reader->format;
 }
 
-static int frame_error(const struct y4m_reader *reader, const char *what, struct error *error)
-{
-    if (ferror(reader->stream))
-        return error_set(error, -EIO, "cannot read %s: %s", reader->name, strerror(errno));
-    return error_set(error, -EINVAL, "%s: %s frame %lld", reader->name, what,
-                     (long long)reader->frames);
-}
-
 static struct xc_view view_samples(const struct video_format *format, const uint8_t *samples)
 {
     ptrdiff_t chroma = chroma_size(format->width);
@@ -234,14 +236,14 @@ int y4m_read(struct y4m_reader *reader, struct xc_picture **picture, struct erro
     if (result == 0)
         return 0;
     if (result < 0 || strncmp(line, "FRAME", 5) != 0 || (line[5] != '\0' && line[5] != ' '))
-        return frame_error(reader, "no FRAME line before", error);
+        return read_error(reader, "no FRAME line before", error);
     size_t size = frame_bytes(&reader->format);
     if (!reader->samples)
         reader->samples = malloc(size);
     if (!reader->samples)
         return error_set(error, -ENOMEM, "out of memory");
     if (fread(reader->samples, 1, size, reader->stream) != size)
-        return frame_error(reader, "the file ends within", error);
+        return read_error(reader, "the file ends within", error);
     struct xc_view view = view_samples(&reader->format, reader->samples);
     result = xc_picture_new(&view, picture);
     if (result < 0)

@@ -58,10 +58,12 @@ static char *read_all(FILE *file, size_t *size)
     assert_non_null(data);
     for (size_t got; (got = fread(data + used, 1, capacity - used, file)) > 0;) {
         used += got;
-        if (used == capacity) {
-            data = realloc(data, (capacity *= 2) + 1);
-            assert_non_null(data);
-        }
+        if (used < capacity)
+            continue;
+        char *larger = realloc(data, 2 * capacity + 1);
+        assert_non_null(larger);
+        data = larger;
+        capacity *= 2;
     }
     data[used] = '\0';
     *size = used;

@@ -93,7 +93,8 @@ static void fill(AVFrame *frame, int y, int u, int v)
                    plane ? WIDTH / 2 : WIDTH);
 }
 
-/* BT.601 and BT.709 differ in what they make of full-range values only by the matrix, which stays. */
+/* BT.601 and BT.709 differ in what they make of full-range values only by the matrix, which
+ * stays. */
 static void full_range_becomes_limited(void **state)
 {
     static const int pairs[][2] = {{0, 16}, {255, 235}, {128, 126}};

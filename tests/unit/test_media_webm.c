@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "media/libav.h"
+#include "media/packet.h"
 #include "media/webm.h"
 #include "media_support.h"
 
@@ -255,8 +256,8 @@ static void channels_are_kept_where_opus_has_them(void **state)
     }
 }
 
-/* A film whose sound pauses for half a second in its time stamps, or jumps back for a quarter. Strays of
- * less than 20 ms are let be. */
+/* A film whose sound pauses for half a second in its time stamps, or jumps back for a quarter.
+ * Strays of less than 20 ms are let be. */
 static void gaps_and_overlaps(void **state)
 {
     static const char *const shifts[] = {"if(gte(T\\,0.5)\\,0.5\\,0)",
