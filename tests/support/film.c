@@ -1,12 +1,12 @@
-#include "film.h"
+#include "support/film.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "claim.h"
 #include "media/y4m.h"
-#include "scratch.h"
+#include "support/claim.h"
+#include "support/scratch.h"
 
 /* ---- Drawing: coordinates in sixteenths of a pixel ------------------------------------------- */
 

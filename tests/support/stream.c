@@ -1,12 +1,12 @@
-#include "stream.h"
+#include "support/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "claim.h"
 #include "media/ivf.h"
-#include "scratch.h"
+#include "support/claim.h"
+#include "support/scratch.h"
 
 enum { MAX_ARGUMENTS = 40 };
 

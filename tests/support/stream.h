@@ -3,7 +3,7 @@
 #define SUPPORT_STREAM_H
 
 #include "excamera/vp8.h"
-#include "film.h"
+#include "support/film.h"
 
 struct stream {
     struct xc_buffer *frame;

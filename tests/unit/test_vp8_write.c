@@ -2,7 +2,7 @@
  * Parser and writer are each other's inverse: each frame, taken apart and written again, has the same
  * bytes.
  *
- *     test_vp8_write          streams made here by vpxenc
+ *     test_vp8_write          streams made here, by vpxenc and of random decisions
  *     test_vp8_write vectors  the published test vectors
  */
 #include <glob.h>
@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "support/random_stream.h"
 #include "support/scratch.h"
 #include "support/stream.h"
 #include "vp8/frame_write.h"
@@ -96,6 +97,21 @@ static void test_streams(void **state)
     film_free(&film);
 }
 
+static void test_random_streams(void **state)
+{
+    for (unsigned seed = 0; seed < 20; seed++) {
+        struct stream stream;
+        struct random_recipe recipe = {.seed = seed,
+                                       .features = (1u << RANDOM_FEATURES) - 1,
+                                       .width = 1 + 9 * (int)seed,
+                                       .height = 90,
+                                       .frames = 12};
+        random_stream(&stream, &recipe);
+        check_stream(&stream, "random stream");
+        stream_free(&stream);
+    }
+}
+
 /* Files of the folder that XC_VECTORS names. */
 static glob_t vectors;
 
@@ -130,7 +146,8 @@ static int run_vectors(void)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_streams)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_streams),
+                                       cmocka_unit_test(test_random_streams)};
     if (argc > 1 && !strcmp(argv[1], "vectors"))
         return run_vectors();
     return cmocka_run_group_tests(tests, NULL, NULL);
