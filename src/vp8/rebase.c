@@ -94,10 +94,10 @@ static void choose_references(const struct xc_rebase_parameters *parameters,
         header->refresh = (1u << XC_REFERENCES) - 1;
         header->copy_to_golden = header->copy_to_altref = 0;
     }
-    /* Decoders disagree on which copy comes first when golden and altref swap. For libvpx golden then
-     * takes what has just become altref: itself. Leaving that copy out means the same to all. */
-    if (header->copy_to_golden == 2 && header->copy_to_altref == 2)
-        header->copy_to_golden = 0;
+    /* Decoders disagree on which copy comes first when golden takes altref and altref changes too. For
+     * libvpx golden then takes what has just become altref: last, or itself. Said so, all agree. */
+    if (header->copy_to_golden == 2 && header->copy_to_altref)
+        header->copy_to_golden = header->copy_to_altref == 1 ? 1 : 0;
 }
 
 /* Turns the original's header into one for `onto`; its probabilities in force are now those of `onto`,
