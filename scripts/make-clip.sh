@@ -9,7 +9,7 @@
 set -eu
 output=$1 size=${2:-640x360} frames=${3:-240} rate=${4:-24}
 width=${size%x*} height=${size#*x}
-seconds=$(awk "BEGIN { print $frames / $rate }")
+seconds=$(awk "BEGIN { print $frames / ($rate) }")
 
 # The fractal is drawn larger than the picture and the window moves over it in a slow ellipse.
 wide=$((width + width / 4 + 16)) high=$((height + height / 4 + 16))

@@ -210,8 +210,10 @@ def add_tests(case, method, items):
 class TapResult(unittest.TestResult):
     """Reports as TAP, which Meson reads: a line a test, what went wrong as comments."""
 
+    points = 0
+
     def point(self, ok, test, note=""):
-        self.points = getattr(self, "points", 0) + 1
+        self.points += 1
         name = test.id().removeprefix("__main__.")
         print(f"{'ok' if ok else 'not ok'} {self.points} - {name}{note}", flush=True)
 
@@ -225,6 +227,11 @@ class TapResult(unittest.TestResult):
 
     def addSkip(self, test, reason):
         self.point(True, test, f" # SKIP {reason}")
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.trouble(subtest, err)
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
@@ -242,7 +249,7 @@ def main():
         for test in case:
             if len(sys.argv) < 2 or any(word in test.id() for word in sys.argv[1:]):
                 suite.addTest(test)
-    print(f"1..{suite.countTestCases()}", flush=True)
     result = TapResult()
     suite.run(result)
+    print(f"1..{result.points}", flush=True)
     sys.exit(0 if result.wasSuccessful() else 1)
