@@ -20,7 +20,7 @@ class Running(Case):
         self.scratch.mkdir()
         self.out = self.folder / "out"
         self.out.mkdir()
-        self.clip = make_clip(self.folder / "clip.y4m", "640x360", 60)
+        self.clip = make_clip(self.folder / "clip.y4m", "320x180", 60)
 
     def command(self, *options):
         return [EXCAMERA, "encode", str(self.clip), "-o", str(self.out / "a.ivf"), "-N", "6", "-x", "4",
