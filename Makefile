@@ -24,7 +24,8 @@ help:
 
 demo:
 	@scripts/install-deps.sh demo
-	@$(MAKE) --no-print-directory build
+	@$(SETUP)
+	@ninja -C $(BUILD) src/cli/excamera
 	@scripts/demo.sh $(EXCAMERA) "$(INPUT)" "$(OUTPUT)"
 
 build:
