@@ -11,7 +11,8 @@
 /* What a frame is to the finished film. */
 enum level_frame {
     LEVEL_KEY,      /* the key frame that a batch begins with: kept, and predicted from for long */
-    LEVEL_STAND_IN, /* the key frame of a later chunk: an inter frame takes its place */
+    LEVEL_STAND_IN, /* the key frame of a later chunk: it is replaced ... */
+    LEVEL_FIRST,    /* ... by this inter frame */
     LEVEL_INTER,    /* any other */
 };
 

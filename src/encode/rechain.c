@@ -133,7 +133,7 @@ static int encode_first(struct rechain *chain, struct error *error)
     if (code < 0)
         goto fail;
     struct xc_encode_parameters parameters = {
-        .quantizer = levels_index(levels_choose(chain->options->quality, LEVEL_INTER)),
+        .quantizer = levels_index(levels_choose(chain->options->quality, LEVEL_FIRST)),
         /* All three references of the state are one picture, or nearly so. */
         .references = XC_REFERENCE_BIT(XC_LAST),
         .refresh = XC_REFERENCE_BIT(XC_LAST) | XC_REFERENCE_BIT(XC_GOLDEN) |

@@ -171,7 +171,7 @@ static void levels_stay_in_range_and_order(void **state)
                 assert_true(levels_index(quality) > levels_index(quality - 1));
             }
         }
-        assert_true(levels_choose(quality, LEVEL_KEY) <= levels_choose(quality, LEVEL_INTER));
+        assert_true(levels_choose(quality, LEVEL_KEY) <= levels_choose(quality, LEVEL_FIRST));
     }
 }
 
