@@ -11,6 +11,7 @@ from harness import ROOT, Case, main, run
 ROOMS = {
     "vp8": [],
     "util": [],
+    "store": ["util"],
     "media": ["util"],
     "encode": ["util", "media"],
     "cli": ["util", "media", "encode"],

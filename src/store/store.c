@@ -1,0 +1,360 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/operation.h"
+#include "util/beneath.h"
+
+/* Of the four threads of libuv's pool, one is left for others: a long copy holds up nobody's sync. */
+#define AT_ONCE 3
+
+static const char key_characters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+static const char attempt_mark[] = ".attempt-";
+
+bool store_is_key(const char *key)
+{
+    int parts = 0;
+    if (strnlen(key, STORE_KEY_SIZE) == STORE_KEY_SIZE || !beneath_is_path(key))
+        return false;
+    for (const char *part = key;; part++) {
+        size_t length = strspn(part, key_characters);
+        if (length > STORE_PART_LENGTH || ++parts > STORE_PARTS)
+            return false;
+        part += length;
+        if (*part != '/')
+            return *part == '\0';
+    }
+}
+
+/* True for `<something>.attempt-<digits>`. */
+static bool is_attempt(const char *key)
+{
+    size_t length = strlen(key), mark = strlen(attempt_mark);
+    while (length > 0 && key[length - 1] >= '0' && key[length - 1] <= '9')
+        length--;
+    return key[length] != '\0' && length > mark &&
+           memcmp(key + length - mark, attempt_mark, mark) == 0;
+}
+
+bool store_is_final_key(const char *key)
+{
+    char longest[STORE_KEY_SIZE];
+    if (!store_is_key(key) || is_attempt(key))
+        return false;
+    if (snprintf(longest, sizeof longest, "%s%s%u", key, attempt_mark, UINT32_MAX) >=
+        (int)sizeof longest)
+        return false;
+    return store_is_key(longest);
+}
+
+void store_attempt_key(const char *key, uint32_t attempt, char attempt_key[STORE_KEY_SIZE])
+{
+    snprintf(attempt_key, STORE_KEY_SIZE, "%s%s%u", key, attempt_mark, attempt);
+}
+
+static int hex_value(char digit)
+{
+    const char *digits = "0123456789abcdefABCDEF", *found = strchr(digits, digit);
+    if (digit == '\0' || found == NULL)
+        return -1;
+    return (int)(found - digits) - (found - digits > 15 ? 6 : 0);
+}
+
+/* Takes %XX for the byte it stands for, in place. */
+static bool decode_url(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from != '\0'; from++, to++) {
+        *to = *from;
+        if (*from != '%')
+            continue;
+        int high = hex_value(from[1]), low = high < 0 ? -1 : hex_value(from[2]);
+        if (low < 0 || high * 16 + low == 0)
+            return false;
+        *to = (char)(high * 16 + low);
+        from += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+static int open_place(const char *place, struct store **store, struct error *error)
+{
+    static const char file[] = "file://";
+    if (strncmp(place, file, strlen(file)) != 0) {
+        if (strstr(place, "://") != NULL)
+            return error_set(error, -EPROTONOSUPPORT,
+                             "%s: a store is a folder, as a path or a file:// URL", place);
+        return folder_open(place, store, error);
+    }
+    char *path = strdup(place + strlen(file));
+    if (path == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int result = path[0] == '/' && decode_url(path)
+                     ? folder_open(path, store, error)
+                     : error_set(error, -EINVAL, "%s: a folder's URL is file:///PATH", place);
+    free(path);
+    return result;
+}
+
+int store_open(uv_loop_t *loop, const char *place, struct store **result, struct error *error)
+{
+    *result = NULL;
+    char *copy = strdup(place);
+    if (copy == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int code = open_place(place, result, error);
+    if (code < 0) {
+        free(copy);
+        return code;
+    }
+    (*result)->loop = loop;
+    (*result)->place = copy;
+    return 0;
+}
+
+const char *store_place(const struct store *store)
+{
+    return store->place;
+}
+
+static void start_waiting(struct store *store)
+{
+    while (store->waiting != NULL && store->running < AT_ONCE) {
+        struct store_operation *operation = store->waiting;
+        store->waiting = operation->next;
+        store->running++;
+        store->methods->start(operation);
+    }
+}
+
+static void operation_free(struct store_operation *operation)
+{
+    for (size_t i = 0; operation->result.entries != NULL && i < operation->result.count; i++)
+        free(operation->result.entries[i].key);
+    free(operation->result.entries);
+    if (operation->folder >= 0)
+        close(operation->folder);
+    free(operation->path);
+    free(operation);
+}
+
+static void unlink_operation(struct store_operation *operation)
+{
+    struct store *store = operation->store;
+    *(operation->previous != NULL ? &operation->previous->next : &store->first) = operation->next;
+    *(operation->next != NULL ? &operation->next->previous : &store->last) = operation->previous;
+    store->running--;
+}
+
+static void close_when_idle(struct store *store)
+{
+    if (!store->closing || store->ended || store->first != NULL)
+        return;
+    store->ended = true;
+    store->methods->close(store, store->closed, store->opaque);
+}
+
+void store_finish(struct store_operation *operation)
+{
+    struct store *store = operation->store;
+    unlink_operation(operation);
+    operation->done(operation->opaque, &operation->result);
+    operation_free(operation);
+    start_waiting(store);
+    close_when_idle(store);
+}
+
+void store_cancel(struct store_operation *operation)
+{
+    atomic_store(&operation->cancelled, true);
+}
+
+void store_close(struct store *store, void (*closed)(void *opaque), void *opaque)
+{
+    store->closing = true;
+    store->closed = closed;
+    store->opaque = opaque;
+    for (struct store_operation *one = store->first; one != NULL; one = one->next)
+        store_cancel(one);
+    close_when_idle(store);
+}
+
+static struct store_operation *operation_new(enum store_kind kind, const char *key,
+                                             store_done *done, void *opaque, struct error *error)
+{
+    struct store_operation *operation = calloc(1, sizeof *operation);
+    if (operation == NULL) {
+        error_set(error, -ENOMEM, "out of memory");
+        return NULL;
+    }
+    operation->kind = kind;
+    strcpy(operation->key, key);
+    operation->folder = -1;
+    operation->done = done;
+    operation->opaque = opaque;
+    return operation;
+}
+
+/* Takes `made` (NULL where there was no memory for it) into the store's order. */
+static int add(struct store *store, struct store_operation *made,
+               struct store_operation **operation)
+{
+    if (made == NULL)
+        return -ENOMEM;
+    made->store = store;
+    made->previous = store->last;
+    *(store->last != NULL ? &store->last->next : &store->first) = made;
+    store->last = made;
+    if (store->waiting == NULL)
+        store->waiting = made;
+    if (operation != NULL)
+        *operation = made;
+    start_waiting(store);
+    return 0;
+}
+
+static int check_key(const struct store *store, const char *key, bool right, struct error *error)
+{
+    if (store->closing)
+        return error_set(error, -ECANCELED, "the store %s is being closed", store->place);
+    if (right)
+        return 0;
+    return error_set(
+        error, -EINVAL,
+        "'%.*s' cannot be a key: it wants parts of A-Z a-z 0-9 . _ - joined by '/', and "
+        "no attempt's number",
+        STORE_KEY_SIZE, key);
+}
+
+static int set_file(struct store_operation *operation, const struct store_file *file,
+                    struct error *error)
+{
+    if (!beneath_is_path(file->path))
+        return error_set(error, -EINVAL, "'%s' is not a path within the folder", file->path);
+    operation->folder = fcntl(file->folder, F_DUPFD_CLOEXEC, 0);
+    if (operation->folder < 0)
+        return error_set(error, -errno, "cannot use the folder of %s: %s", file->path,
+                         strerror(errno));
+    operation->path = strdup(file->path);
+    return operation->path != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
+}
+
+/* As add(), with a local file. */
+static int add_with_file(struct store *store, struct store_operation *made,
+                         const struct store_file *file, struct store_operation **operation,
+                         struct error *error)
+{
+    if (made == NULL)
+        return -ENOMEM;
+    int code = set_file(made, file, error);
+    if (code < 0) {
+        operation_free(made);
+        return code;
+    }
+    return add(store, made, operation);
+}
+
+int store_get(struct store *store, const struct store_get *get, store_done *done, void *opaque,
+              struct store_operation **operation, struct error *error)
+{
+    int code = check_key(store, get->key, store_is_key(get->key), error);
+    if (code < 0)
+        return code;
+    struct store_operation *made = operation_new(STORE_GET, get->key, done, opaque, error);
+    if (made != NULL) {
+        made->offset = get->offset;
+        made->length = get->length;
+        made->link = get->link;
+        made->checked = get->expected != NULL;
+        if (made->checked)
+            made->expected = *get->expected;
+    }
+    return add_with_file(store, made, &get->to, operation, error);
+}
+
+int store_put(struct store *store, const struct store_put *put, store_done *done, void *opaque,
+              struct store_operation **operation, struct error *error)
+{
+    int code = check_key(store, put->key, store_is_final_key(put->key), error);
+    if (code < 0)
+        return code;
+    struct store_operation *made = operation_new(STORE_PUT, put->key, done, opaque, error);
+    if (made != NULL) {
+        store_attempt_key(put->key, put->attempt, made->attempt);
+        made->link = put->link;
+    }
+    return add_with_file(store, made, &put->from, operation, error);
+}
+
+int store_adopt(struct store *store, const char *key, uint32_t attempt,
+                const struct store_identity *identity, store_done *done, void *opaque,
+                struct store_operation **operation, struct error *error)
+{
+    int code = check_key(store, key, store_is_final_key(key), error);
+    if (code < 0)
+        return code;
+    struct store_operation *made = operation_new(STORE_ADOPT, key, done, opaque, error);
+    if (made != NULL) {
+        store_attempt_key(key, attempt, made->attempt);
+        made->checked = true;
+        made->expected = *identity;
+    }
+    return add(store, made, operation);
+}
+
+int store_stat(struct store *store, const char *key, store_done *done, void *opaque,
+               struct store_operation **operation, struct error *error)
+{
+    int code = check_key(store, key, store_is_key(key), error);
+    if (code < 0)
+        return code;
+    return add(store, operation_new(STORE_STAT, key, done, opaque, error), operation);
+}
+
+int store_list(struct store *store, const char *prefix, const char *after, size_t limit,
+               store_done *done, void *opaque, struct store_operation **operation,
+               struct error *error)
+{
+    /* Any bytes do: what no key begins with finds none. */
+    bool right = strnlen(prefix, STORE_KEY_SIZE) < STORE_KEY_SIZE &&
+                 strnlen(after, STORE_KEY_SIZE) < STORE_KEY_SIZE;
+    int code = check_key(store, prefix, right, error);
+    if (code < 0)
+        return code;
+    if (limit < 1 || limit > STORE_PAGE)
+        return error_set(error, -EINVAL, "a listing has 1 to %d keys", STORE_PAGE);
+    struct store_operation *made = operation_new(STORE_LIST, prefix, done, opaque, error);
+    if (made != NULL) {
+        strcpy(made->attempt, after);
+        made->limit = limit;
+    }
+    return add(store, made, operation);
+}
+
+int store_delete(struct store *store, const char *key, store_done *done, void *opaque,
+                 struct store_operation **operation, struct error *error)
+{
+    int code = check_key(store, key, store_is_key(key), error);
+    if (code < 0)
+        return code;
+    return add(store, operation_new(STORE_DELETE, key, done, opaque, error), operation);
+}
+
+int store_delete_prefix(struct store *store, const char *prefix, store_done *done, void *opaque,
+                        struct store_operation **operation, struct error *error)
+{
+    size_t length = strnlen(prefix, STORE_KEY_SIZE);
+    char folder[STORE_KEY_SIZE] = "";
+    if (length > 0 && length < STORE_KEY_SIZE && prefix[length - 1] == '/')
+        memcpy(folder, prefix, length - 1);
+    int code = check_key(store, prefix, store_is_key(folder), error);
+    if (code < 0)
+        return code;
+    return add(store, operation_new(STORE_DELETE_PREFIX, prefix, done, opaque, error), operation);
+}

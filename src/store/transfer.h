@@ -1,0 +1,26 @@
+/* Moving and summing the bytes of files, a bounded piece at a time. For the threads of the pool. */
+#ifndef STORE_TRANSFER_H
+#define STORE_TRANSFER_H
+
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+struct transfer {
+    int in;
+    int out; /* -1 only to sum */
+    uint64_t offset, length;
+    bool sum;
+    const atomic_bool *cancelled;
+    bool writing;                   /* after a failure: it was `out` that failed */
+    struct store_identity identity; /* of what was moved; the sum only with `sum` */
+};
+
+/* Moves `length` bytes from `offset` on, or up to the file's end. Returns 0 or a negative errno, -ECANCELED
+ * where it was stopped. */
+int transfer_run(struct transfer *transfer);
+
+/* Makes `out` share the blocks of the whole of `in`, where the file system can. */
+bool transfer_share(int in, int out);
+
+#endif
