@@ -1,6 +1,8 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static const double line_interval = 5; /* seconds between lines where there is no terminal */
 
@@ -36,19 +38,29 @@ static void describe_chunks(const struct job_progress *now, char *text, size_t s
              now->running[GRAPH_REBASE], now->chunks > busy ? now->chunks - busy : 0);
 }
 
+/* A line that is longer than the terminal is wide could not be rewritten. */
+static int terminal_columns(void)
+{
+    struct winsize size;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return known ? size.ws_col : 80;
+}
+
 void progress_show(struct progress *progress, const struct job_progress *now)
 {
     char frames[120];
     char chunks[120];
+    char line[250];
     if (!progress->terminal && now->seconds - progress->last_seconds < line_interval)
         return;
     progress->last_seconds = now->seconds;
     describe_frames(now, frames, sizeof frames);
     describe_chunks(now, chunks, sizeof chunks);
+    snprintf(line, sizeof line, "%s  [%s]", frames, chunks);
     if (progress->terminal)
-        fprintf(stderr, "\r\033[K%s  [%s]", frames, chunks);
+        fprintf(stderr, "\r\033[K%.*s", terminal_columns() - 1, line);
     else
-        fprintf(stderr, "%s  [%s]\n", frames, chunks);
+        fprintf(stderr, "%s\n", line);
     fflush(stderr);
     progress->line_open = progress->terminal;
 }
