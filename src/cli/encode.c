@@ -58,33 +58,34 @@ struct command_line {
 
 static void usage(void)
 {
-    printf("usage: excamera encode INPUT -o OUTPUT [OPTIONS]\n"
-           "\n"
-           "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, or - for Y4M on\n"
-           "standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM on standard\n"
-           "output.\n"
-           "\n"
-           "  -o, --output FILE      where the film goes\n"
-           "  -N, --chunk FRAMES     frames in a chunk (6); chunks are encoded all at once\n"
-           "  -x, --batch CHUNKS     chunks behind one key frame (16)\n"
-           "  -q, --quality LEVEL    0 (best) to 63, as libvpx's --cq-level (%d)\n"
-           "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
-           "  -j, --workers COUNT    processes at work at once (the number of cores)\n"
-           "      --start FRAME      begin with this frame, counted from 0\n"
-           "      --frames COUNT     encode at most so many frames\n"
-           "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
-           "      --no-audio         leave the sound out\n"
-           "      --audio-bitrate N  of the Opus sound, as 96k (32k and 32k more a channel)\n"
-           "      --keep DIR         leave all intermediate files in DIR\n"
-           "      --force            overwrite what is there\n"
-           "      --json             print the summary as JSON, to standard output\n"
-           "  -Q, --quiet            print nothing but errors\n"
-           "\n"
-           "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
-           "\n"
-           "  excamera encode film.mp4 -o film.webm\n"
-           "  excamera encode film.mkv -o part.webm -q 10 --start 1000 --frames 500\n",
-           LEVELS_DEFAULT, VPX_ENCODER_DEFAULT);
+    printf(
+        "usage: excamera encode INPUT -o OUTPUT [OPTIONS]\n"
+        "\n"
+        "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, or - for Y4M on\n"
+        "standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM on standard\n"
+        "output.\n"
+        "\n"
+        "  -o, --output FILE      where the film goes\n"
+        "  -N, --chunk FRAMES     frames in a chunk (6); chunks are encoded all at once\n"
+        "  -x, --batch CHUNKS     chunks behind one key frame (16)\n"
+        "  -q, --quality LEVEL    0 (best) to 63, as libvpx's --cq-level (%d)\n"
+        "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
+        "  -j, --workers COUNT    processes at work at once (the number of cores)\n"
+        "      --start FRAME      begin with this frame, counted from 0\n"
+        "      --frames COUNT     encode at most so many frames\n"
+        "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
+        "      --no-audio         leave the sound out\n"
+        "      --audio-bitrate N  of the Opus sound, as 96k (32k and 32k more a channel)\n"
+        "      --keep DIR         leave all intermediate files in DIR\n"
+        "      --force            overwrite what is there\n"
+        "      --json             print the summary as JSON, to standard output\n"
+        "  -Q, --quiet            print nothing but errors\n"
+        "\n"
+        "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
+        "\n"
+        "  excamera encode film.mp4 -o film.webm\n"
+        "  excamera encode film.mkv -o part.webm -q 10 --start 1000 --frames 500\n",
+        LEVELS_DEFAULT, VPX_ENCODER_DEFAULT);
 }
 
 static bool take_int(const char *name, int least, int most, int *value)
@@ -198,7 +199,7 @@ static int run_job(struct command_line *line)
         line->job.progress = on_progress;
         line->job.opaque = &line->progress;
     }
-    /* A reader of our output that goes away is an error like any other: there is scratch to remove. */
+    /* A reader of our output that goes away is an error like any other: scratch must go too. */
     signal(SIGPIPE, SIG_IGN);
     int code = job_run(&line->job, &summary, &error);
     progress_end(&line->progress);
@@ -210,7 +211,8 @@ static int run_job(struct command_line *line)
     if (!line->quiet)
         summary_print(&line->job, &summary);
     if (line->json && !summary_print_json(&line->job, &summary)) {
-        fprintf(stderr, "excamera encode: the film is complete, but the summary cannot be written\n");
+        fprintf(stderr,
+                "excamera encode: the film is complete, but the summary cannot be written\n");
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;

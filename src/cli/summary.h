@@ -6,8 +6,8 @@
 
 /* For people, to standard error. */
 void summary_print(const struct job_options *options, const struct job_summary *summary);
-/* For programs: JSON, to standard output, or to standard error where the film goes to standard output.
- * Returns false when it could not be written. */
+/* For programs: JSON, to standard output, or to standard error where the film goes to standard
+ * output. Returns false when it could not be written. */
 bool summary_print_json(const struct job_options *options, const struct job_summary *summary);
 
 #endif

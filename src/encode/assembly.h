@@ -31,8 +31,8 @@ struct assembly;
  * assembly. */
 int assembly_open(const struct assembly_options *options, struct assembly **assembly,
                   struct error *error);
-/* Adds the next chunk, the IVF file `path`; `time` has the times of the frames that it shows, in ticks of
- * info->time_base. */
+/* Adds the next chunk, the IVF file `path`; `time` has the times of the frames that it shows, in
+ * ticks of info->time_base. */
 int assembly_add(struct assembly *assembly, const struct input_info *info, const char *path,
                  const struct raw_chunk *chunk, struct error *error);
 /* Completes the output under its final name; frees the assembly in any case. */

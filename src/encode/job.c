@@ -373,8 +373,8 @@ static int open_files(struct job *job, struct error *error)
 
 static int open_job(struct job *job, struct error *error)
 {
-    /* Each worker has one chunk at hand and finds another ready, while the first of the window waits
-     * for its turn in the chain. More would only fill the disk. */
+    /* Each worker has one chunk at hand and finds another ready, while the first of the window
+     * waits for its turn in the chain. More would only fill the disk. */
     job->window = 3 * job->options->workers + 4;
     job->slot = calloc((size_t)job->window, sizeof *job->slot);
     if (job->slot == NULL)

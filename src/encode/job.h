@@ -1,11 +1,11 @@
 /*
- * The encode job on one machine: decodes the film once, cuts it into chunks, runs the graph's steps as
- * worker processes and joins what they make.
+ * The encode job on one machine: decodes the film once, cuts it into chunks, runs the graph's steps
+ * as worker processes and joins what they make.
  *
  *     reader --raw chunks--> graph of steps <--> pool of worker processes --chunks--> assembly
  *
- * Reading and assembling run beside the workers, each in a thread of its own. The number of chunks between
- * the two is bounded, and with it memory and scratch space, however long the film is.
+ * Reading and assembling run beside the workers, each in a thread of its own. The number of chunks
+ * between the two is bounded, and with it memory and scratch space, however long the film is.
  */
 #ifndef ENCODE_JOB_H
 #define ENCODE_JOB_H
@@ -46,8 +46,8 @@ struct job_summary {
 
 /* Runs to the end. -ECANCELED after SIGINT, SIGTERM or SIGHUP, which are handled meanwhile.
  *
- * After a failure a thread may be left that waits for input or output that never comes; the process should
- * then end by _exit. */
+ * After a failure a thread may be left that waits for input or output that never comes; the process
+ * should then end by _exit. */
 int job_run(const struct job_options *options, struct job_summary *summary, struct error *error);
 
 #endif

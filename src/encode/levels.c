@@ -17,9 +17,9 @@ int levels_index(int level)
     return index_of_level[level > LEVELS_MAX ? LEVELS_MAX : level];
 }
 
-/* Measured over films of slow and fast motion, at bits for equal SSIM: finer frames where a batch and each
- * of its chunks begin pay for themselves, since all others are predicted from them. A stand-in is never
- * seen, but modes searched against a finer picture stay good ones. */
+/* Measured over films of slow and fast motion, at bits for equal SSIM: finer frames where a batch
+ * and each of its chunks begin pay for themselves, since all others are predicted from them. A
+ * stand-in is never seen, but modes searched against a finer picture stay good ones. */
 int levels_choose(int quality, enum level_frame frame)
 {
     switch (frame) {

@@ -9,9 +9,9 @@
 
 struct scratch;
 
-/* Makes a new folder under TMPDIR, or else /var/tmp, which is made for large files. With `keep`, it is
- * that folder, made if it is missing, and nothing in it is ever removed; it must be empty unless `reuse`
- * is true. */
+/* Makes a new folder under TMPDIR, or else /var/tmp, which is made for large files. With `keep`, it
+ * is that folder, made if it is missing, and nothing in it is ever removed; it must be empty unless
+ * `reuse` is true. */
 int scratch_open(const char *keep, bool reuse, struct scratch **scratch, struct error *error);
 
 const char *scratch_folder(const struct scratch *scratch);

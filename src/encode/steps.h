@@ -1,4 +1,5 @@
-/* The steps of the graph as commands: `excamera task ...` with the names of files in the scratch folder. */
+/* The steps of the graph as commands: `excamera task ...` with the names of files in the scratch
+ * folder. */
 #ifndef ENCODE_STEPS_H
 #define ENCODE_STEPS_H
 

@@ -10,8 +10,8 @@
 
 struct vpx_encoder;
 
-/* libvpx's speed: 0 is the slowest and best. Against 3 it takes half as long again and saves 5 % of the
- * bits; whoever wants the film sooner adds workers. */
+/* libvpx's speed: 0 is the slowest and best. Against 3 it takes half as long again and saves 5 % of
+ * the bits; whoever wants the film sooner adds workers. */
 #define VPX_ENCODER_DEFAULT 0
 #define VPX_ENCODER_FASTEST 16
 

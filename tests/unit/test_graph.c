@@ -1,5 +1,5 @@
-/* The graph of steps: run with every order that workers may end in, it ends, each step has the files
- * that it needs, and no file stays. */
+/* The graph of steps: run with every order that workers may end in, it ends, each step has the
+ * files that it needs, and no file stays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

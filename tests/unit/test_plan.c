@@ -12,7 +12,7 @@
 #include "encode/plan.h"
 #include "encode/scene.h"
 
-/* Plans `frames` frames with a cut at each frame of `cuts` (ended by -1); returns how many chunks. */
+/* Plans `frames` frames with a cut at each frame of `cuts` (ended by -1); returns the chunks. */
 static int plan_film(int chunk_frames, int batch_chunks, int frames, const int *cuts,
                      struct plan_chunk *chunk)
 {
@@ -91,7 +91,7 @@ static unsigned tile(unsigned seed, int x, int y)
     return (mixed ^ mixed >> 15) * 2246822519u >> 16;
 }
 
-/* A picture of the scene `seed`: coarse random tiles, moved by `shift` pixels, with `light` added. */
+/* A picture of the scene `seed`: coarse random tiles, moved by `shift` pixels and lit by `light`. */
 static bool add_picture(struct scene *scene, unsigned seed, int shift, int light)
 {
     static uint8_t luma[WIDTH * HEIGHT];
