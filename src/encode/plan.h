@@ -25,8 +25,7 @@ struct plan {
 void plan_start(struct plan *plan, int chunk_frames, int batch_chunks);
 
 /* Adds the next frame; `cut` says that a new scene begins with it, and so a new batch. Returns
- * true, and in `finished` the chunk before it, when the frame begins a chunk other than the first.
- */
+ * true, and in `finished` the chunk before it, if the frame begins a chunk other than the first. */
 bool plan_add(struct plan *plan, bool cut, struct plan_chunk *finished);
 
 /* The film is over. Returns true and the last chunk, or false for a film without frames. */

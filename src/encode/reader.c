@@ -25,8 +25,7 @@ struct reader {
     int64_t last_duration;
 };
 
-/* Reads the next frame of the part that is to be encoded; reader->picture is NULL after the last.
- */
+/* Reads the next frame of the part to be encoded; reader->picture is NULL after the last. */
 static int read_frame(struct reader *reader, struct error *error)
 {
     xc_picture_unref(reader->picture);

@@ -44,8 +44,7 @@ int task_decode(const struct task_options *options, struct error *error);
 int task_reencode(const struct task_options *options, struct error *error);
 
 /* state, raw, chunk [, made_for] -> out_chunk [, out_state]. Rebases a chunk without key frame,
- * made for the state `made_for`, onto `state`. Without `made_for` it is taken to be `state` itself.
- */
+ * made for the state `made_for`, onto `state`. Without `made_for` it is `state` itself. */
 int task_rebase(const struct task_options *options, struct error *error);
 
 #endif
