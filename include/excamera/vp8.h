@@ -182,9 +182,11 @@ struct xc_rebase_parameters {
  * state `onto`: its modes, references and motion vectors stay, the residue is computed again from
  * `picture`, and skipping, loop filter and probabilities are decided anew.
  *   onto       the state to rebase onto; must have pictures
- *   picture    what the frame is to look like: the raw picture it codes, or for a hidden frame its
- * own decoded picture made_for   the state that `original` was made for; its pictures are not used
- * and may be missing A key frame does not depend on a state: it is refused with XC_ERROR_ARGUMENT.
+ *   picture    what the frame is to look like: the raw picture it codes, or for a hidden frame
+ *              its own decoded picture
+ *   made_for   the state that `original` was made for; its pictures are not used and may be
+ *              missing
+ * A key frame does not depend on a state: it is refused with XC_ERROR_ARGUMENT.
  */
 XC_API int xc_rebase(struct xc_context *context, const struct xc_state *onto,
                      const struct xc_picture *picture, const uint8_t *original, size_t size,

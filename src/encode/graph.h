@@ -3,12 +3,13 @@
  * knows names, not files, and starts nothing: whoever runs the steps asks it what is ready and
  * tells it what is done.
  *
- *     step       needs                                                            makes
- *     ENCODE     RAW                                                              ENCODED
- *     DECODE     ENCODED                                                          APPROXIMATE
- *     REENCODE   APPROXIMATE of the chunk before, RAW, ENCODED                    REENCODED [,
- * EXACT] REBASE     EXACT and APPROXIMATE of the chunk before, RAW, REENCODED        REBASED [,
- * EXACT] WRITE      the chunk as it is to be in the film                             -
+ *     step       needs                                               makes
+ *     ENCODE     RAW                                                 ENCODED
+ *     DECODE     ENCODED                                             APPROXIMATE
+ *     REENCODE   APPROXIMATE of the chunk before, RAW, ENCODED       REENCODED [, EXACT]
+ *     REBASE     EXACT and APPROXIMATE of the chunk before, RAW,
+ *                REENCODED                                           REBASED [, EXACT]
+ *     WRITE      the chunk as it is to be in the film                -
  *
  * A batch's first chunk is final as encoded; its approximate state is exact. The second is final as
  * re-encoded against that. All others are rebased. A batch's last chunk makes no state.
