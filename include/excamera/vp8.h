@@ -25,7 +25,7 @@
  *     On failure (negative) no output is set but to NULL, and nothing is leaked.
  *   - Arguments are borrowed for the duration of the call and never changed.
  *   - The library prints nothing, has no globals, threads, clocks or I/O. A context may be used by
- * one thread at a time; states and pictures may be shared between threads.
+ *     one thread at a time; states and pictures may be shared between threads.
  */
 #ifndef EXCAMERA_VP8_H
 #define EXCAMERA_VP8_H
