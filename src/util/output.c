@@ -16,6 +16,7 @@ struct output {
     char *path;      /* the final name, symbolic links followed */
     char *temporary; /* what is written until then; the same as `path` where there is no renaming */
     bool overwrite;
+    mode_t mode;  /* of the new file, before the umask */
     bool renames; /* false for standard output, devices and pipes */
 };
 
@@ -48,7 +49,7 @@ static int open_temporary(struct output *output, struct error *error)
             output->temporary = NULL;
             return error_set(error, -ENOMEM, "out of memory");
         }
-        int fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, output->mode);
         if (fd < 0 && errno == EEXIST)
             continue;
         if (fd < 0)
@@ -100,13 +101,15 @@ static int open_standard_output(struct output *output)
     return output->path && output->temporary ? 0 : -ENOMEM;
 }
 
-int output_open(const char *path, bool overwrite, struct output **opened, struct error *error)
+static int open_output(const char *path, bool overwrite, mode_t mode, struct output **opened,
+                       struct error *error)
 {
     *opened = NULL;
     struct output *output = calloc(1, sizeof *output);
     if (!output)
         return error_set(error, -ENOMEM, "out of memory");
     output->overwrite = overwrite;
+    output->mode = mode;
     int result;
     if (strcmp(path, "-") != 0)
         result = open_file(output, path, error);
@@ -118,6 +121,17 @@ int output_open(const char *path, bool overwrite, struct output **opened, struct
     }
     *opened = output;
     return 0;
+}
+
+int output_open(const char *path, bool overwrite, struct output **opened, struct error *error)
+{
+    return open_output(path, overwrite, 0666, opened, error);
+}
+
+int output_open_private(const char *path, bool overwrite, struct output **opened,
+                        struct error *error)
+{
+    return open_output(path, overwrite, 0600, opened, error);
 }
 
 FILE *output_stream(struct output *output)

@@ -13,6 +13,9 @@ struct output;
 
 /* Opens the temporary file. Fails where `path` exists and `overwrite` is false. */
 int output_open(const char *path, bool overwrite, struct output **output, struct error *error);
+/* The same for secrets: nobody but the file's owner can ever open it. */
+int output_open_private(const char *path, bool overwrite, struct output **output,
+                        struct error *error);
 /* The stream to write to; owned by `output`. */
 FILE *output_stream(struct output *output);
 /* The name of the temporary file ("-" for standard output), for libraries that open it themselves.
