@@ -11,10 +11,11 @@ from harness import ROOT, Case, main, run
 ROOMS = {
     "vp8": [],
     "util": [],
+    "net": ["util"],
     "store": ["util"],
     "media": ["util"],
     "encode": ["util", "media"],
-    "cli": ["util", "media", "encode"],
+    "cli": ["util", "net", "media", "encode"],
 }
 # All that the codec may use of the system.
 CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h",
