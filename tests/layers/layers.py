@@ -13,6 +13,7 @@ ROOMS = {
     "util": [],
     "net": ["util"],
     "store": ["util"],
+    "mu": ["util", "net", "store"],
     "media": ["util"],
     "encode": ["util", "media"],
     "cli": ["util", "net", "media", "encode"],
