@@ -12,7 +12,7 @@ check() {
         echo "passed $name"
     else
         echo "FAILED $name"
-        echo "$found" | head -n 60
+        printf '%s\n' "$found" | head -n 60
         status=1
     fi
 }
@@ -21,7 +21,6 @@ format() {
     find include src tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 }
 
-# Long functions and files are the reader's trouble, not the compiler's: see docs/architecture.md.
 cppcheck_sources() {
     cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c -j 2 \
         --enable=warning,performance,portability --suppressions-list=.cppcheck \

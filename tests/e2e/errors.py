@@ -18,7 +18,8 @@ class Errors(Case):
         self.clip = make_clip(self.folder / "clip.y4m", "64x48", 13)
 
     def assert_fails(self, *arguments, words=()):
-        done = excamera(*arguments, expect=None, env=self.environment)
+        quiet = ["-Q"] if arguments[0] == "encode" and len(arguments) > 1 else []
+        done = excamera(*arguments, *quiet, expect=None, env=self.environment)
         self.assertGreater(done.returncode, 0, "a status that is no signal")
         self.assertTrue(done.stderr.startswith("excamera"), done.stderr)
         self.assertLessEqual(len(done.stderr.strip().splitlines()), 3, done.stderr)

@@ -208,7 +208,8 @@ def add_tests(case, method, items):
 
 
 class TapResult(unittest.TestResult):
-    """Reports as TAP, which Meson reads: a line a test, what went wrong as comments."""
+    """Reports as TAP, which Meson reads: a line a test; what went wrong goes to standard error, which
+    Meson shows."""
 
     points = 0
 
@@ -219,8 +220,7 @@ class TapResult(unittest.TestResult):
 
     def trouble(self, test, error):
         self.point(False, test)
-        for line in self._exc_info_to_string(error, test).splitlines():
-            print("#", line, flush=True)
+        print(test.id(), self._exc_info_to_string(error, test), sep="\n", file=sys.stderr, flush=True)
 
     def addSuccess(self, test):
         self.point(True, test)
