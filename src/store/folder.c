@@ -3,35 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-const char *folder_reason(int code)
-{
-    switch (-code) {
-    case ENOSPC:
-        return "its file system is full";
-    case EDQUOT:
-        return "the quota on its file system is used up";
-    case EROFS:
-        return "its file system is mounted read-only";
-    case EACCES:
-    case EPERM:
-        return "permission denied";
-    case ENOTDIR:
-    case ELOOP:
-        return "a part of the name is no folder (symbolic links are not followed)";
-    case EISDIR:
-        return "it is a folder";
-    case ECANCELED:
-        return "cancelled";
-    case ENOMEM:
-        return "out of memory";
-    default:
-        return strerror(-code);
-    }
-}
 
 int folder_fail(struct store_operation *operation, const char *verb, const char *key, int code)
 {
@@ -40,7 +13,7 @@ int folder_fail(struct store_operation *operation, const char *verb, const char 
         return error_set(&operation->result.error, code,
                          "cannot %s %s: the store %s has no such object", verb, key, place);
     return error_set(&operation->result.error, code, "cannot %s %s in the store %s: %s", verb, key,
-                     place, folder_reason(code));
+                     place, error_reason(code));
 }
 
 static void work(uv_work_t *work)
@@ -131,7 +104,7 @@ int folder_open(const char *path, struct store **store, struct error *error)
     int root = open_root(path);
     if (root < 0)
         return error_set(error, root, "cannot open the store %s: %s", path,
-                         root == -ENOTDIR ? "it is not a folder" : folder_reason(root));
+                         root == -ENOTDIR ? "it is not a folder" : error_reason(root));
     struct folder *folder = calloc(1, sizeof *folder);
     if (folder == NULL) {
         close(root);

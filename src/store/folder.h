@@ -14,8 +14,6 @@ struct folder {
 
 /* Sets the result's error: what could not be done with the key, and why. Returns `code`. */
 int folder_fail(struct store_operation *operation, const char *verb, const char *key, int code);
-/* Words for a negative errno. */
-const char *folder_reason(int code);
 
 /* The operations, in a thread of the pool: each fills operation->result. folder_files.c: */
 void folder_get(struct store_operation *operation, int root);

@@ -28,7 +28,7 @@ struct draft {
 static int local_fail(struct store_operation *operation, const char *verb, int code)
 {
     return error_set(&operation->result.error, code, "cannot %s %s: %s", verb, operation->path,
-                     code == -ENOENT ? "there is no such file or folder" : folder_reason(code));
+                     code == -ENOENT ? "there is no such file or folder" : error_reason(code));
 }
 
 /* Opens an object for reading: a plain file. `parent` may be the root, with `key` as a path. */

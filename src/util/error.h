@@ -18,4 +18,7 @@ int error_set(struct error *error, int code, const char *format, ...)
 int error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The end of a sentence about a file: why it failed, for a negative errno. */
+const char *error_reason(int code);
+
 #endif

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NAMES = ["frame", "state", "ivf", "y4m"]
+NAMES = ["frame", "state", "ivf", "y4m", "journal"]
 # Streams with all of libvpx's tools: clip size, options of vpxenc.
 STREAMS = [
     ("48x32", ["--auto-alt-ref=1", "--lag-in-frames=6", "--passes=2"]),
@@ -56,6 +56,9 @@ def make_seeds(folder, excamera):
         (folder / "y4m" / f"{i}").write_bytes(clip.read_bytes()[:12000])
         run(excamera, "task", "decode", "--chunk", stream, "--out-state", state)
         (folder / "state" / f"{i}").write_bytes(state.read_bytes())
+        # How many records, how long each is, which bytes are damaged: see fuzz_journal.c.
+        (folder / "journal" / f"{i}").write_bytes(
+            struct.pack(">BB10HBH3B", 1, 10, *range(i, 200, 20), i, 90 * i, 1, 2, 3))
 
 
 def fuzz(name, build, seeds, seconds):
