@@ -6,7 +6,7 @@ set -eu
 
 build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev libavcodec-dev
        libavutil-dev libswscale-dev libswresample-dev libuv1-dev libjansson-dev libxxhash-dev
-       libssl-dev libcmocka-dev"
+       libssl-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
 demo="$build ffmpeg"
 test="$demo python3 vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium"
 
