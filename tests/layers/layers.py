@@ -19,8 +19,9 @@ ROOMS = {
     "cli": ["util", "net", "media", "encode"],
 }
 # All that the codec may use of the system.
-CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h",
-                 "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "xxhash.h"]
+CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
+                 "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h",
+                 "xxhash.h"]
 KERNEL_HEADERS = ["arm_neon.h", "cpuid.h", "immintrin.h", "sys/auxv.h"]
 HEADER = ROOT / "include/excamera/vp8.h"
 LIBRARY = os.environ.get("XC_LIBRARY")
@@ -44,8 +45,9 @@ class Includes(unittest.TestCase):
         for room, below in ROOMS.items():
             for path in sources(room):
                 for kind, name in includes(path):
-                    top = name.split("/")[0]
-                    if kind == '"' and name != "excamera/vp8.h":
+                    top, _, below_top = name.partition("/")
+                    # A name without a folder is a header made by the build, the room's own.
+                    if kind == '"' and below_top and name != "excamera/vp8.h":
                         self.assertIn(top, [room, *below], f"{path.relative_to(ROOT)}: {name}")
 
     def test_codec_uses_only_the_c_library(self):
