@@ -91,7 +91,7 @@ void film_read(struct film *film, const char *clip, int width, int frames)
     struct error error;
     scratch_path(raw, "film.y4m");
     snprintf(count, sizeof count, "%d", frames);
-    snprintf(scale, sizeof scale, "scale=%d:-2", width);
+    snprintf(scale, sizeof scale, "scale=min(%d\\,iw):-2", width);
     const char *command[] = {"ffmpeg", "-nostdin", "-y",       "-i",      clip, "-frames:v", count,
                              "-vf",    scale,      "-pix_fmt", "yuv420p", raw,  NULL};
     CLAIM(scratch_run(command) == 0);

@@ -13,7 +13,7 @@ struct film {
  * it. The same arguments give the same pictures. */
 void film_draw(struct film *film, int width, int height, int frames, unsigned seed);
 
-/* Reads the first `frames` pictures of any clip, scaled to `width` pixels. Fails the test where that
+/* Reads the first `frames` pictures of any clip, scaled to at most `width` pixels. Fails the test where that
  * does not work. */
 void film_read(struct film *film, const char *clip, int width, int frames);
 
