@@ -153,10 +153,14 @@ void stream_resume(struct stream *stream)
     stream->heard_at = uv_now(stream->network->loop);
     if (stream->state != STREAM_OPEN)
         return;
+    stream_arm(stream);
+    if (stream->kept.size == 0 && stream->input.size == 0 && !stream->input_ended) {
+        stream_read(stream, true);
+        return;
+    }
     if (list_empty(&stream->work))
         list_append(&stream->network->ready, &stream->work);
     network_wake(stream->network);
-    stream_arm(stream);
 }
 
 bool stream_receiving(const struct stream *stream)
@@ -181,10 +185,9 @@ static uint64_t stall_due(struct stream *stream)
 /* When to give up hearing from the other side. Time in our own queue does not count. */
 static uint64_t silence_due(const struct stream *stream)
 {
-    bool waits_for_us = !list_empty(&stream->work);
     if (stream->state == STREAM_HANDSHAKING)
-        return waits_for_us ? NEVER : stream->deadline;
-    if (!stream->limits.silence || stream->paused || stream->peer_ended || waits_for_us)
+        return list_empty(&stream->work) ? stream->deadline : NEVER;
+    if (!stream->limits.silence || stream->paused || stream->peer_ended)
         return NEVER;
     return stream->heard_at + stream->limits.silence;
 }

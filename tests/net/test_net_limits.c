@@ -1,0 +1,249 @@
+/* Time and number: the slow, the silent, and the many. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net_support.h"
+
+/* A bare TCP connection to the listener. */
+static int dial(struct setup *setup)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(setup->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static uint8_t block[1 << 20];
+
+/* ---- handshakes ---------------------------------------------------------------------------- */
+
+static void says_nothing(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.handshake = 50;
+    setup_listen(setup);
+    int fd = dial(setup);
+    uint64_t begin = uv_hrtime();
+    UNTIL(setup, setup->refused);
+    assert_int_equal(setup->refusal, TLS_TOO_SLOW);
+    assert_true(uv_hrtime() - begin >= 49 * 1000000u);
+    UNTIL(setup, listener_handshaking(setup->listener) == 1);
+    close(fd);
+    UNTIL(setup, listener_handshaking(setup->listener) == 0);
+}
+
+/* However often a byte comes, the handshake has its time and no more. */
+static void slow_loris(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.handshake = 50;
+    setup_listen(setup);
+    int fd = dial(setup);
+    const char head[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    uint64_t begin = uv_hrtime();
+    for (size_t i = 0; !setup->refused; i++) {
+        assert_int_equal(send(fd, i < 11 ? head + i : "x", 1, MSG_NOSIGNAL), 1);
+        setup_run(setup, 1);
+    }
+    assert_int_equal(setup->refusal, TLS_TOO_SLOW);
+    assert_true(uv_hrtime() - begin < UINT64_C(5000000000));
+    close(fd);
+}
+
+static void connecting_takes_too_long(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.handshake = 50;
+    /* Accepted by the kernel, never by a program. */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    setup->port = ntohs(address.sin_port);
+    setup_connect(setup);
+    UNTIL(setup, setup->near.closed);
+    assert_int_equal(setup->near.reason.code, -ETIMEDOUT);
+    close(fd);
+}
+
+/* Those who came first and say nothing make room; who shakes hands gets in. */
+static void many_who_say_nothing(void **state)
+{
+    enum { SILENT = 60, MOST = 20 };
+    struct setup *setup = *state;
+    int fds[SILENT];
+    setup_listen_on(setup, "127.0.0.1", MOST);
+    for (int i = 0; i < SILENT; i++)
+        fds[i] = dial(setup);
+    setup_connect(setup);
+    UNTIL(setup, setup->accepted && setup->near.opened);
+    assert_true(listener_handshaking(setup->listener) <= MOST);
+    assert_int_equal(setup->refused, SILENT + 1 - MOST);
+    assert_int_equal(setup->refusal, TLS_TOO_SLOW);
+    for (int i = 0; i < SILENT; i++)
+        close(fds[i]);
+    UNTIL(setup, listener_handshaking(setup->listener) == 0);
+}
+
+/* ---- open streams -------------------------------------------------------------------------- */
+
+static void silence(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.silence = 60;
+    setup_pair(setup);
+    uint64_t begin = uv_now(&setup->loop);
+    UNTIL(setup, setup->near.closed && setup->far.closed);
+    assert_true(uv_now(&setup->loop) - begin >= 40);
+    assert_true(setup->near.reason.code == -ETIMEDOUT || setup->far.reason.code == -ETIMEDOUT);
+}
+
+static void no_silence_where_bytes_come(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.silence = 200;
+    setup_pair(setup);
+    for (int i = 0; i < 20; i++) {
+        stream_write(setup->near.stream, "x", 1);
+        stream_write(setup->far.stream, "x", 1);
+        setup_run(setup, 20);
+    }
+    assert_int_equal(setup->near.closed + setup->far.closed, 0);
+}
+
+/* The loop stands still past the limit, while the bytes lie in the socket. */
+static void busy_ourselves(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.silence = 150;
+    setup_pair(setup);
+    for (int i = 0; i < 3; i++) {
+        stream_write(setup->near.stream, "x", 1);
+        stream_write(setup->far.stream, "x", 1);
+        uv_run(&setup->loop, UV_RUN_NOWAIT);
+        usleep(200000);
+        uv_run(&setup->loop, UV_RUN_NOWAIT);
+        uv_run(&setup->loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(setup->near.closed + setup->far.closed, 0);
+}
+
+static void no_silence_while_paused(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.silence = 40;
+    setup_pair(setup);
+    stream_pause(setup->near.stream);
+    stream_pause(setup->far.stream);
+    setup_run(setup, 150);
+    assert_int_equal(setup->near.closed + setup->far.closed, 0);
+    stream_resume(setup->near.stream);
+    UNTIL(setup, setup->near.closed);
+    assert_int_equal(setup->near.reason.code, -ETIMEDOUT);
+}
+
+static void nobody_reads(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.stall = 100;
+    setup->limits.queue = 64 << 20;
+    setup_pair(setup);
+    stream_pause(setup->far.stream);
+    for (int i = 0; i < 12; i++)
+        assert_true(stream_write(setup->near.stream, block, sizeof block) >= 0);
+    UNTIL(setup, setup->near.closed);
+    assert_int_equal(setup->near.reason.code, -ETIMEDOUT);
+    assert_non_null(strstr(setup->near.reason.message, "read"));
+}
+
+/* Slow, but something goes out all the time. */
+static void slow_but_reading(void **state)
+{
+    struct setup *setup = *state;
+    setup->limits.stall = 300;
+    setup->limits.queue = 64 << 20;
+    setup_pair(setup);
+    for (int i = 0; i < 16; i++)
+        assert_true(stream_write(setup->near.stream, block, sizeof block) >= 0);
+    while (setup->far.received < 16 * sizeof block) {
+        stream_pause(setup->far.stream);
+        setup_run(setup, 15);
+        stream_resume(setup->far.stream);
+        uv_run(&setup->loop, UV_RUN_ONCE);
+        assert_int_equal(setup->near.closed, 0);
+    }
+}
+
+/* ---- many ---------------------------------------------------------------------------------- */
+
+enum { CROWD = 300 };
+
+static struct peer crowd[CROWD];
+
+static void come_all_at_once(void **state)
+{
+    struct setup *setup = *state;
+    struct error error;
+    const struct stream_target target = {
+        .host = "127.0.0.1", .port = 0, .server_name = SERVER_NAME};
+    setup_listen(setup);
+    int opened = 0, closed = 0;
+    memset(crowd, 0, sizeof crowd);
+    for (int i = 0; i < CROWD; i++) {
+        struct stream_target here = target;
+        here.port = setup->port;
+        crowd[i].setup = setup;
+        assert_int_equal(stream_connect(setup->network, setup->client, &here, NULL, &peer_handlers,
+                                        &crowd[i], &crowd[i].stream, &error),
+                         0);
+    }
+    while (opened < CROWD || setup->accepted < CROWD) {
+        uv_run(&setup->loop, UV_RUN_ONCE);
+        opened = 0;
+        for (int i = 0; i < CROWD; i++)
+            opened += crowd[i].opened;
+    }
+    const struct network_counters *counters = network_counters(setup->network);
+    assert_int_equal(counters->handshakes, 2 * CROWD);
+    assert_true(counters->turns_filled > 0);
+    /* Far from what all of them take; a machine with other work to do may interrupt us. */
+    assert_true(counters->longest_handshakes < 100 * 1000000u);
+    setup->far.stream = NULL;
+    for (int i = 0; i < CROWD; i++)
+        stream_close(crowd[i].stream);
+    while (closed < CROWD) {
+        uv_run(&setup->loop, UV_RUN_ONCE);
+        closed = 0;
+        for (int i = 0; i < CROWD; i++)
+            closed += crowd[i].closed;
+    }
+    setup_run(setup, 50);
+    setup->far.stream = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NET_TEST(says_nothing),
+        NET_TEST(slow_loris),
+        NET_TEST(connecting_takes_too_long),
+        NET_TEST(many_who_say_nothing),
+        NET_TEST(silence),
+        NET_TEST(no_silence_where_bytes_come),
+        NET_TEST(busy_ourselves),
+        NET_TEST(no_silence_while_paused),
+        NET_TEST(nobody_reads),
+        NET_TEST(slow_but_reading),
+        NET_TEST(come_all_at_once),
+    };
+    time_limit(60);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
