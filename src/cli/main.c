@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"task", command_task, "run one step of an encode by hand"},
     {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
     {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
+    {"keys", command_keys, "make the certificates of a deployment"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
