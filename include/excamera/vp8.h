@@ -157,12 +157,18 @@ XC_API int xc_decode(struct xc_context *context, const struct xc_state *before,
 XC_API int xc_parse(struct xc_context *context, const struct xc_state *before, const uint8_t *frame,
                     size_t size, struct xc_state **after);
 
+/* How much bits count against squared error when levels and modes are chosen, in percent of the
+ * codec's own measure; 0 means 100. At 100 a rebased frame keeps the SSIM of the original within
+ * 0.1 dB; more weight with a finer quantizer costs fewer bits for the same SSIM. */
+#define XC_MAX_RATE_WEIGHT 1000
+
 struct xc_encode_parameters {
     int quantizer;       /* quantizer index, [0, 127] (RFC 6386 section 9.6) */
     bool key_frame;      /* ask for a key frame; always one where `given` is NULL */
     unsigned references; /* mask of XC_REFERENCE_BIT: what prediction may use; 0 means all */
     unsigned refresh; /* mask of XC_REFERENCE_BIT: what the new picture replaces (key frame: all) */
     int effort;       /* [0, 2]: 0 is the most thorough search, 2 the fastest */
+    int rate_weight;  /* [0, XC_MAX_RATE_WEIGHT] */
 };
 
 /* Encodes `picture` as one shown frame to be decoded against `given`; searches modes and motion.
@@ -176,6 +182,7 @@ XC_API int xc_encode(struct xc_context *context, const struct xc_state *given,
 struct xc_rebase_parameters {
     int quantizer;    /* quantizer index, [0, 127]; -1 keeps the frame's own levels */
     bool refresh_all; /* the new picture replaces all three references (a chunk's last frame) */
+    int rate_weight;  /* [0, XC_MAX_RATE_WEIGHT] */
 };
 
 /* Makes `original`, an inter frame that was made against another state, into an inter frame for the

@@ -8,6 +8,10 @@
 #define LEVELS_MAX 63
 #define LEVELS_DEFAULT 20
 
+/* How much bits count in the tasks that use our own encoder, see XC_MAX_RATE_WEIGHT: with more than 100
+ * the levels below are a little finer than libvpx's for the same quality. */
+#define LEVELS_RATE_WEIGHT 128
+
 /* What a frame is to the finished film. */
 enum level_frame {
     LEVEL_KEY,      /* the key frame that a batch begins with: kept, and predicted from for long */

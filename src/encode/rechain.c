@@ -139,6 +139,7 @@ static int encode_first(struct rechain *chain, struct error *error)
         .refresh = XC_REFERENCE_BIT(XC_LAST) | XC_REFERENCE_BIT(XC_GOLDEN) |
                    XC_REFERENCE_BIT(XC_ALTREF), /* as the key frame did */
         .effort = effort_of(chain->options->cpu_used),
+        .rate_weight = LEVELS_RATE_WEIGHT,
     };
     int result =
         xc_encode(chain->context, chain->state, picture, &parameters, &chain->frame, &state);
@@ -171,6 +172,7 @@ static int rebase_frame(struct rechain *chain, int index, struct error *error)
         goto fail;
     struct xc_rebase_parameters parameters = {
         .quantizer = -1,
+        .rate_weight = LEVELS_RATE_WEIGHT,
         /* Should the last frame be hidden, then the picture shown before it must survive too. */
         .refresh_all = index == chain->chunk.frames - 1 && frame->tag.shown,
     };

@@ -1,9 +1,9 @@
 #include "vp8/activity.h"
 
-/* lambda = 0.028 * step^2 of squared error per bit, in 1/256: what libvpx's rate-distortion constant
- * (2.80 / 100) comes to. */
-#define LAMBDA_NUMERATOR 28
-#define LAMBDA_DENOMINATOR 1000
+/* lambda = 0.022 * step^2 of squared error per bit, in 1/256, at a weight of 100 %. With that a rebased
+ * frame is as like its source as libvpx's own was (tests/unit/test_vp8_rebase_cost.c). */
+#define LAMBDA_NUMERATOR 22
+#define LAMBDA_DENOMINATOR (1000 * 100)
 
 /* Keeps flat macroblocks from counting without bounds: a variance per sample of 4. */
 #define LEAST_ACTIVITY (256 * 4)
@@ -19,7 +19,7 @@ static uint64_t activity_of(const struct xc_dsp *dsp, const struct xc_picture *s
     return activity < LEAST_ACTIVITY ? LEAST_ACTIVITY : activity;
 }
 
-void xc_set_lambdas(struct encoder *encoder)
+void xc_set_lambdas(struct encoder *encoder, int rate_weight)
 {
     const struct mb_map *map = encoder->map;
     uint32_t *lambda = encoder->lambda;
@@ -35,7 +35,8 @@ void xc_set_lambdas(struct encoder *encoder)
     for (int row = 0; row < map->rows; row++)
         for (int column = 0; column < map->columns; column++, lambda++) {
             uint64_t step = (uint64_t)encoder->steps[mb_at(map, row, column)->segment].y.dc;
-            uint64_t base = 256 * step * step * LAMBDA_NUMERATOR / LAMBDA_DENOMINATOR;
+            uint64_t base =
+                256 * step * step * LAMBDA_NUMERATOR * (uint64_t)rate_weight / LAMBDA_DENOMINATOR;
             uint64_t activity = *lambda;
             /* From half the base where it is flat to twice the base where it is busy. */
             *lambda = (uint32_t)(base * (2 * activity + average) / (activity + 2 * average));

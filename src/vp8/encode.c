@@ -1,6 +1,7 @@
 /* xc_encode: a raw picture becomes a frame for a given state. */
 #include <string.h>
 
+#include "vp8/activity.h"
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
 #include "vp8/residue.h"
@@ -19,8 +20,8 @@ static int check_arguments(const struct xc_state *given, const struct xc_picture
                            const struct xc_encode_parameters *parameters)
 {
     if (parameters->quantizer < 0 || parameters->quantizer > 127 || parameters->effort < 0 ||
-        parameters->effort > 2 || parameters->references > ALL_REFERENCES ||
-        parameters->refresh > ALL_REFERENCES)
+        parameters->effort > 2 || !rate_weight_valid(parameters->rate_weight) ||
+        parameters->references > ALL_REFERENCES || parameters->refresh > ALL_REFERENCES)
         return XC_ERROR_ARGUMENT;
     if (!given || parameters->key_frame)
         return XC_OK;
@@ -131,6 +132,7 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
     unsigned references = parameters->references ? parameters->references : ALL_REFERENCES;
     struct search search;
     xc_encoder_start(encoder, context, given, picture, &expected, made);
+    xc_set_lambdas(encoder, rate_weight(parameters->rate_weight));
     xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
                     parameters->effort);
     code_macroblocks(encoder, &search);

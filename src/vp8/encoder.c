@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "vp8/activity.h"
-
 void xc_encoder_free(struct encoder *encoder)
 {
     if (!encoder)
@@ -67,5 +65,4 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     }
     xc_token_costs_init(&encoder->token_costs, expected->coefficient);
     xc_mv_costs_init(&encoder->mv_costs, expected->mv);
-    xc_set_lambdas(encoder);
 }

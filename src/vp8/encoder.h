@@ -41,7 +41,7 @@ void xc_encoder_free(struct encoder *encoder); /* NULL is allowed */
 
 /* Prepares for a frame whose header (in context->header: levels, references, segments, probabilities
  * in force before updates) stands. `expected` are the probabilities that rates are taken from.
- * `picture` is the one to be made. */
+ * `picture` is the one to be made. The multipliers are set apart from this, see activity.h. */
 void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
                       const struct xc_state *before, const struct xc_picture *source,
                       const struct probabilities *expected, struct xc_picture *picture);

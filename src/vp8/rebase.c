@@ -1,6 +1,7 @@
 /* xc_rebase: an inter frame made for one state becomes one for another. */
 #include <string.h>
 
+#include "vp8/activity.h"
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
 #include "vp8/parse.h"
@@ -14,7 +15,8 @@ static int check_arguments(const struct xc_state *onto, const struct xc_picture 
     int result = xc_frame_tag(original, size, &tag);
     if (result < 0)
         return result;
-    if (tag.key_frame || parameters->quantizer < -1 || parameters->quantizer > 127)
+    if (tag.key_frame || parameters->quantizer < -1 || parameters->quantizer > 127 ||
+        !rate_weight_valid(parameters->rate_weight))
         return XC_ERROR_ARGUMENT;
     if (!xc_state_has_pictures(onto))
         return XC_ERROR_NO_STATE;
@@ -152,6 +154,7 @@ int xc_rebase(struct xc_context *context, const struct xc_state *onto,
         return XC_ERROR_NO_MEMORY;
     }
     xc_encoder_start(encoder, context, onto, picture, &expected, made);
+    xc_set_lambdas(encoder, rate_weight(parameters->rate_weight));
     code_macroblocks(encoder);
     return xc_finish_frame(encoder, onto, frame, after);
 }
