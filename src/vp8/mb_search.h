@@ -8,9 +8,12 @@
 
 /* How much work goes into a frame's macroblocks. */
 struct search_effort {
-    struct xc_motion_effort whole, part; /* motion of macroblocks, and of parts of split ones */
+    int whole_reach, part_reach; /* of motion search, for macroblocks and for parts of split ones */
     /* How many of the candidates that look best get a trial. */
     int vector_trials, intra16_trials, chroma_trials, subblock_trials, split_trials;
+    /* What is tried only where the best so far costs more than this many bits: finer ways to predict
+     * cannot win back more than that. */
+    int least_for_subblocks, least_for_split;
 };
 
 struct mb_search {
@@ -26,12 +29,13 @@ struct mb_search {
     /* The best so far: what is written to the map, and its cost (xc_trial_cost). */
     struct mb_info best;
     uint64_t best_cost;
-    /* The least SATD and rate of a prediction of all luma, to tell what is not worth a trial. */
-    uint32_t best_satd;
+    /* SATD of luma and rate of the best whole vector, in absolute differences: tells what is not
+     * worth a trial. */
+    uint32_t best_estimate;
 };
 
-/* Makes `info` the best if it is, by what its modes (`rate`, without skip flag) and residue come to. */
-void xc_mb_propose(struct mb_search *mb, const struct mb_info *info, uint32_t rate,
+/* Makes `info` the best if it is, and tells so, by what its modes (`rate`, without skip flag) and residue come to. */
+bool xc_mb_propose(struct mb_search *mb, const struct mb_info *info, uint32_t rate,
                    const struct xc_trial_result *residue);
 
 /* search_intra.c: proposes the best intra modes. */
@@ -40,9 +44,9 @@ void xc_search_intra(struct mb_search *mb);
 /* search_inter.c: proposes the best whole vectors, and the best split (search_split.c). */
 void xc_search_inter(struct mb_search *mb);
 
-/* Predicts an inter macroblock, tries its residue and proposes it. `rate` is that of its header without
+/* Predicts an inter macroblock, tries its residue and proposes it; true if it is the best. `rate` is that of its header without
  * skip flag. */
-void xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate);
+bool xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate);
 
 /* search_split.c: proposes macroblocks cut into parts. `whole` is the best of one vector. */
 void xc_search_split(struct mb_search *mb, const struct mb_info *whole);

@@ -201,41 +201,43 @@ static bool seen_before(struct seen *seen, int mv_row, int mv_column)
     return before;
 }
 
-static void try_fraction(const struct xc_motion *motion, struct seen *seen, int row, int column,
-                         struct xc_motion_result *best)
+static uint32_t try_fraction(const struct xc_motion *motion, struct seen *seen, int row, int column,
+                             struct xc_motion_result *best)
 {
     if (!in_range(&motion->range, row, column) || seen_before(seen, row, column))
-        return;
+        return UINT32_MAX;
     struct motion_vector mv = {(int16_t)row, (int16_t)column};
     uint32_t rate = vector_rate(motion, mv);
     if (rate >= best->cost)
-        return;
-    uint32_t cost = rate + xc_motion_satd(motion, mv);
+        return UINT32_MAX;
+    uint32_t satd = xc_motion_satd(motion, mv), cost = rate + satd;
     if (cost < best->cost)
-        *best = (struct xc_motion_result){mv, cost};
+        *best = (struct xc_motion_result){mv, satd, cost};
+    return cost;
 }
 
-/* The neighbours at `step` quarter pixels, until none is better. */
-static void refine(const struct xc_motion *motion, struct seen *seen, int step, bool diagonals,
+/* The four neighbours at `step` quarter pixels, and the one between the better two; until none is
+ * better. */
+static void refine(const struct xc_motion *motion, struct seen *seen, int step,
                    struct xc_motion_result *best)
 {
     struct motion_vector center;
     do {
         center = best->mv;
-        for (int i = 0; i < 4; i++)
-            try_fraction(motion, seen, center.row + step * diamond[2][i][0],
-                         center.column + step * diamond[2][i][1], best);
-        for (int i = 0; diagonals && i < 4; i++)
-            try_fraction(motion, seen, center.row + step * diamond[1][i][0],
-                         center.column + step * diamond[1][i][1], best);
+        int row = center.row, column = center.column;
+        uint32_t above = try_fraction(motion, seen, row - step, column, best);
+        uint32_t below = try_fraction(motion, seen, row + step, column, best);
+        uint32_t left = try_fraction(motion, seen, row, column - step, best);
+        uint32_t right = try_fraction(motion, seen, row, column + step, best);
+        try_fraction(motion, seen, above < below ? row - step : row + step,
+                     left < right ? column - step : column + step, best);
     } while (!mv_equal(center, best->mv));
 }
 
 struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
-                                         const struct motion_vector *starts, int count,
-                                         const struct xc_motion_effort *effort)
+                                         const struct motion_vector *starts, int count, int reach)
 {
-    struct whole whole = search_whole(motion, starts, count, effort->reach);
+    struct whole whole = search_whole(motion, starts, count, reach);
     struct xc_motion_result best = {.cost = UINT32_MAX};
     struct seen seen = {.origin = {(int16_t)(4 * whole.row), (int16_t)(4 * whole.column)}};
     try_fraction(motion, &seen, seen.origin.row, seen.origin.column, &best);
@@ -246,7 +248,7 @@ struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
     }
     seen = (struct seen){.origin = best.mv};
     seen_before(&seen, best.mv.row, best.mv.column);
-    refine(motion, &seen, 2, effort->diagonals, &best);
-    refine(motion, &seen, 1, effort->diagonals, &best);
+    refine(motion, &seen, 2, &best);
+    refine(motion, &seen, 1, &best);
     return best;
 }

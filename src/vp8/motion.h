@@ -22,6 +22,7 @@ struct xc_motion {
 
 struct xc_motion_result {
     struct motion_vector mv;
+    uint32_t satd;
     uint32_t cost; /* SATD and rate, both in absolute differences */
 };
 
@@ -39,16 +40,10 @@ static inline uint32_t xc_motion_rate(uint32_t lambda, int rate)
 /* SATD of the block's prediction by `mv`. */
 uint32_t xc_motion_satd(const struct xc_motion *motion, struct motion_vector mv);
 
-/* How much work to put into a search. */
-struct xc_motion_effort {
-    int reach;      /* pixels of the expanding search's first step, a power of two; 0 for none */
-    bool diagonals; /* look at all eight neighbours of each position when refining */
-};
-
 /* The best vector for the block. `starts` are guesses (`count` > 0), taken as they are where they are in
- * range and searched around. */
+ * range and searched around. `reach` is the first step of an expanding search, in pixels, a power of two;
+ * 0 for none. */
 struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
-                                         const struct motion_vector *starts, int count,
-                                         const struct xc_motion_effort *effort);
+                                         const struct motion_vector *starts, int count, int reach);
 
 #endif

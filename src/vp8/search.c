@@ -2,30 +2,40 @@
 
 #include "vp8/mb_search.h"
 
-/* Tuned on film at 408 to 1080 lines: what each step saves in time and costs in bits. */
+/* Tuned on film of 270 to 818 lines: what a step saves in time and costs in bits. */
 static const struct search_effort efforts[] = {
-    {.whole = {.reach = 64, .diagonals = true},
-     .part = {.reach = 8, .diagonals = true},
+    {.whole_reach = 64,
+     .part_reach = 8,
      .vector_trials = 4,
-     .intra16_trials = 4,
-     .chroma_trials = 4,
-     .subblock_trials = 10,
-     .split_trials = 4},
-    {.whole = {.reach = 32, .diagonals = true},
-     .part = {.reach = 0, .diagonals = false},
-     .vector_trials = 2,
      .intra16_trials = 2,
      .chroma_trials = 2,
+     .subblock_trials = 5,
+     .split_trials = 4,
+     .least_for_subblocks = 64,
+     .least_for_split = 40},
+    {.whole_reach = 32,
+     .part_reach = 0,
+     .vector_trials = 3,
+     .intra16_trials = 1,
+     .chroma_trials = 1,
      .subblock_trials = 3,
-     .split_trials = 2},
-    {.whole = {.reach = 16, .diagonals = false},
-     .part = {.reach = 0, .diagonals = false},
+     .split_trials = 2,
+     .least_for_subblocks = 100,
+     .least_for_split = 80},
+    {.whole_reach = 16,
+     .part_reach = 0,
      .vector_trials = 1,
      .intra16_trials = 1,
      .chroma_trials = 1,
      .subblock_trials = 1,
-     .split_trials = 1},
+     .split_trials = 1,
+     .least_for_subblocks = 160,
+     .least_for_split = 160},
 };
+
+/* Where intra prediction is hardly better than a vector, the vector is worth more: neighbours' vectors
+ * are predicted from it. In 1/256 bit. */
+enum { INTRA_PENALTY = 2 * COST_OF_BIT };
 
 void xc_search_start(struct search *search, const struct encoder *encoder,
                      const struct probabilities *expected, unsigned references, int effort)
@@ -40,18 +50,21 @@ void xc_search_start(struct search *search, const struct encoder *encoder,
     }
 }
 
-void xc_mb_propose(struct mb_search *mb, const struct mb_info *info, uint32_t rate,
+bool xc_mb_propose(struct mb_search *mb, const struct mb_info *info, uint32_t rate,
                    const struct xc_trial_result *residue)
 {
     const struct xc_mode_costs *costs = &mb->search->costs;
     rate += (uint32_t)costs->skip[!residue->coded];
     if (residue->coded)
         rate += residue->rate;
+    if (info->reference == REF_INTRA)
+        rate += INTRA_PENALTY;
     uint64_t cost = xc_trial_cost(mb->lambda, rate, residue->distortion);
     if (cost >= mb->best_cost)
-        return;
+        return false;
     mb->best_cost = cost;
     mb->best = *info;
+    return true;
 }
 
 /* The square root, rounded down. */
@@ -78,7 +91,7 @@ static void start_macroblock(struct mb_search *mb, const struct search *search,
         /* A multiplier of squared errors is the square of that of absolute ones. */
         .sad_lambda = square_root((uint64_t)lambda << 8),
         .best_cost = UINT64_MAX,
-        .best_satd = UINT32_MAX,
+        .best_estimate = UINT32_MAX,
     };
     for (int i = 0; i < 3; i++) {
         mb->source[i] = source.plane[i];

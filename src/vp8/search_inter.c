@@ -4,7 +4,10 @@
 #include "vp8/mb_search.h"
 #include "vp8/modes.h"
 
-enum { MAX_CANDIDATES = 3 * 4, MAX_STARTS = 12 };
+enum { MAX_CANDIDATES = 3 * 4, MAX_STARTS = 8 };
+
+/* See worth_new: in 1/256 bit; one part in so many. */
+enum { LEAST_GAIN = 32 * COST_OF_BIT, CLEARLY_WORSE = 20 };
 
 /* A way to predict the macroblock by one vector. */
 struct candidate {
@@ -60,9 +63,10 @@ static void insert(struct candidates *candidates, const struct candidate *candid
     candidates->of[i] = *candidate;
 }
 
-static void add(const struct mb_search *mb, const struct view *view, int mode,
-                struct motion_vector mv, uint32_t rate, uint32_t satd,
-                struct candidates *candidates)
+/* Returns its estimate. */
+static uint32_t add(const struct mb_search *mb, const struct view *view, int mode,
+                    struct motion_vector mv, uint32_t rate, uint32_t satd,
+                    struct candidates *candidates)
 {
     struct candidate candidate = {
         .info = {.y_mode = (uint8_t)mode, .reference = (uint8_t)view->reference, .mv = mv},
@@ -70,14 +74,15 @@ static void add(const struct mb_search *mb, const struct view *view, int mode,
         .estimate = satd + xc_motion_rate(mb->sad_lambda, (int)rate),
     };
     insert(candidates, &candidate);
+    return candidate.estimate;
 }
 
-/* A vector that needs not be written. */
-static void add_given(const struct mb_search *mb, const struct view *view, int mode,
-                      struct motion_vector mv, struct candidates *candidates)
+/* A vector that needs not be written. Returns the candidate's estimate. */
+static uint32_t add_given(const struct mb_search *mb, const struct view *view, int mode,
+                          struct motion_vector mv, struct candidates *candidates)
 {
-    add(mb, view, mode, mv, mode_rate(mb, view, mode), xc_motion_satd(&view->motion, mv),
-        candidates);
+    return add(mb, view, mode, mv, mode_rate(mb, view, mode), xc_motion_satd(&view->motion, mv),
+               candidates);
 }
 
 static void add_neighbour_start(const struct mb_search *mb, int row, int column,
@@ -111,33 +116,50 @@ static int collect_starts(const struct mb_search *mb, const struct view *view,
 static void add_new(const struct mb_search *mb, const struct view *view,
                     struct candidates *candidates)
 {
+    const struct mv_candidates *neighbours = &view->neighbours;
     struct motion_vector starts[MAX_STARTS];
     int count = collect_starts(mb, view, candidates, starts);
     struct xc_motion_result found =
-        xc_motion_search(&view->motion, starts, count, &mb->search->effort->whole);
-    struct motion_vector mv = found.mv;
-    if (mv_is_zero(mv) || mv_equal(mv, view->neighbours.nearest) ||
-        mv_equal(mv, view->neighbours.near))
+        xc_motion_search(&view->motion, starts, count, mb->search->effort->whole_reach);
+    if (mv_is_zero(found.mv) || mv_equal(found.mv, neighbours->nearest) ||
+        mv_equal(found.mv, neighbours->near))
         return;
-    uint32_t vector_rate = (uint32_t)xc_mv_cost(&mb->encoder->mv_costs, mv, view->neighbours.best);
-    add(mb, view, MV_NEW, mv, mode_rate(mb, view, MV_NEW) + vector_rate,
-        xc_motion_satd(&view->motion, mv), candidates);
+    int vector = xc_mv_cost(&mb->encoder->mv_costs, found.mv, neighbours->best);
+    add(mb, view, MV_NEW, found.mv, mode_rate(mb, view, MV_NEW) + (uint32_t)vector, found.satd,
+        candidates);
+}
+
+/* Whether a vector of its own can pay: not where coding nothing but its mode and LEAST_GAIN bits already
+ * costs as much as the best candidate, nor in a reference whose neighbours' vectors lead to something
+ * clearly worse than another's. `given` is the least estimate of those. */
+static bool worth_new(const struct mb_search *mb, const struct view *view, uint32_t given,
+                      const struct candidates *candidates)
+{
+    uint32_t best = candidates->of[0].estimate;
+    int least = (int)mode_rate(mb, view, MV_NEW) + LEAST_GAIN;
+    return best >= xc_motion_rate(mb->sad_lambda, least) && given <= best + best / CLEARLY_WORSE;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
 }
 
 static void add_reference(const struct mb_search *mb, int reference, struct candidates *candidates)
 {
     struct view view;
     start_view(mb, reference, &view);
-    const struct mv_candidates *neighbours = &view.neighbours;
-    add_given(mb, &view, MV_ZERO, (struct motion_vector){0}, candidates);
-    if (!mv_is_zero(neighbours->nearest))
-        add_given(mb, &view, MV_NEAREST, neighbours->nearest, candidates);
-    if (!mv_is_zero(neighbours->near) && !mv_equal(neighbours->near, neighbours->nearest))
-        add_given(mb, &view, MV_NEAR, neighbours->near, candidates);
-    add_new(mb, &view, candidates);
+    struct motion_vector nearest = view.neighbours.nearest, near = view.neighbours.near;
+    uint32_t given = add_given(mb, &view, MV_ZERO, (struct motion_vector){0}, candidates);
+    if (!mv_is_zero(nearest))
+        given = smaller(given, add_given(mb, &view, MV_NEAREST, nearest, candidates));
+    if (!mv_is_zero(near) && !mv_equal(near, nearest))
+        given = smaller(given, add_given(mb, &view, MV_NEAR, near, candidates));
+    if (worth_new(mb, &view, given, candidates))
+        add_new(mb, &view, candidates);
 }
 
-void xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate)
+bool xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate)
 {
     uint8_t luma[16 * 16], chroma[2][8 * 8];
     struct mb_target to = {.plane = {luma, chroma[0], chroma[1]}, .stride = {16, 8, 8}};
@@ -147,11 +169,11 @@ void xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint3
                   rate, mb->best_cost, &residue);
     if (xc_trial_cost(mb->lambda, residue.coded ? rate + residue.rate : rate, residue.distortion) >
         mb->best_cost)
-        return;
+        return false;
     for (int plane = 1; plane < 3; plane++)
         xc_trial_chroma(&mb->trial, plane, mb->source[plane], mb->stride[plane], chroma[plane - 1],
                         8, &residue);
-    xc_mb_propose(mb, info, rate, &residue);
+    return xc_mb_propose(mb, info, rate, &residue);
 }
 
 void xc_search_inter(struct mb_search *mb)
@@ -161,8 +183,12 @@ void xc_search_inter(struct mb_search *mb)
     for (int reference = REF_LAST; reference <= REF_ALTREF; reference++)
         if (search->allowed[reference])
             add_reference(mb, reference, &candidates);
+    const struct candidate *best = &candidates.of[0];
     for (int i = 0; i < candidates.count && i < search->effort->vector_trials; i++)
-        xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate);
-    if (candidates.count > 0)
-        xc_search_split(mb, &mb->best);
+        if (xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate))
+            best = &candidates.of[i];
+    if (candidates.count == 0)
+        return;
+    mb->best_estimate = best->estimate;
+    xc_search_split(mb, &best->info);
 }

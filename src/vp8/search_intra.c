@@ -234,7 +234,9 @@ void xc_search_intra(struct mb_search *mb)
 {
     struct choice choice = {.cost = mb->best_cost};
     search_luma16(mb, &choice);
-    search_luma4(mb, &choice);
+    uint32_t least = (uint32_t)mb->search->effort->least_for_subblocks * COST_OF_BIT;
+    if (choice.cost > xc_trial_cost(mb->lambda, least, 0))
+        search_luma4(mb, &choice);
     if (choice.cost >= mb->best_cost)
         return;
     search_chroma(mb, &choice);

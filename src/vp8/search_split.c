@@ -5,7 +5,7 @@
 #include "vp8/modes.h"
 #include "vp8/tables.h"
 
-enum { PARTITIONINGS = 4, MAX_STARTS = 8 };
+enum { PARTITIONINGS = 4 };
 
 /* One way to cut the macroblock. */
 struct split {
@@ -23,7 +23,6 @@ static const enum block_size size_of[PARTITIONINGS] = {
 
 /* A part in work: what its vector may be written as. */
 struct part {
-    int number;
     int block; /* its first subblock */
     struct motion_vector left, above;
     const int *mode_costs; /* by enum split_mv_mode */
@@ -53,29 +52,24 @@ static void consider_given(const struct part *part, int mode, struct motion_vect
              best);
 }
 
-/* `hints`: vectors that other partitionings found here. */
+/* `hint`: the vector that a coarser partitioning has here. */
 static struct part_choice choose_vector(const struct mb_search *mb, const struct part *part,
-                                        const struct motion_vector *hints, int hint_count)
+                                        struct motion_vector hint)
 {
-    struct motion_vector starts[MAX_STARTS];
-    int count = 0;
     struct part_choice best = {.estimate = UINT32_MAX};
     consider_given(part, LEFT_4X4, part->left, &best);
     if (!mv_equal(part->above, part->left))
         consider_given(part, ABOVE_4X4, part->above, &best);
     if (!mv_is_zero(part->left) && !mv_is_zero(part->above))
         consider_given(part, ZERO_4X4, (struct motion_vector){0}, &best);
-    for (int i = 0; i < hint_count; i++)
-        starts[count++] = hints[i];
-    starts[count++] = best.mv;
+    const struct motion_vector starts[] = {hint, best.mv};
     struct xc_motion_result found =
-        xc_motion_search(&part->motion, starts, count, &mb->search->effort->part);
+        xc_motion_search(&part->motion, starts, 2, mb->search->effort->part_reach);
     if (mv_equal(found.mv, part->left) || mv_equal(found.mv, part->above) || mv_is_zero(found.mv))
         return best;
-    uint32_t rate =
-        (uint32_t)(part->mode_costs[NEW_4X4] +
-                   xc_mv_cost(&mb->encoder->mv_costs, found.mv, part->motion.predicted));
-    consider(part, NEW_4X4, found.mv, rate, xc_motion_satd(&part->motion, found.mv), &best);
+    int rate = part->mode_costs[NEW_4X4] +
+               xc_mv_cost(&mb->encoder->mv_costs, found.mv, part->motion.predicted);
+    consider(part, NEW_4X4, found.mv, (uint32_t)rate, found.satd, &best);
     return best;
 }
 
@@ -84,7 +78,6 @@ static void start_part(const struct mb_search *mb, const struct mb_info *info, i
 {
     const struct mb_map *map = mb->encoder->map;
     part->block = block;
-    part->number = xc_partition_of_subblock[info->partitioning][block];
     part->left = block & 3 ? info->mvs[block - 1]
                            : xc_subblock_mv(mb_at(map, mb->row, mb->column - 1), block + 3);
     part->above = block > 3 ? info->mvs[block - 4]
@@ -108,8 +101,7 @@ static void search_partitioning(const struct mb_search *mb, const struct xc_moti
         if (part_of[block] != next)
             continue;
         start_part(mb, &split->info, block, &part);
-        struct motion_vector hint = xc_subblock_mv(coarser, block);
-        struct part_choice choice = choose_vector(mb, &part, &hint, 1);
+        struct part_choice choice = choose_vector(mb, &part, xc_subblock_mv(coarser, block));
         for (int i = block; i < 16; i++)
             if (part_of[i] == next) {
                 split->info.mvs[i] = choice.mv;
@@ -130,46 +122,81 @@ static bool one_vector(const struct mb_info *info)
     return true;
 }
 
-/* Keeps the splits in order of their estimates. */
-static void insert(struct split *splits, int count, const struct split *split)
+/* Estimates are not exact: a little more than that of one vector can turn out to be less. */
+static uint32_t worst_promising(const struct mb_search *mb)
 {
-    int i = count;
-    for (; i > 0 && splits[i - 1].estimate > split->estimate; i--)
-        splits[i] = splits[i - 1];
-    splits[i] = *split;
+    return mb->best_estimate + mb->best_estimate / 20;
 }
 
-void xc_search_split(struct mb_search *mb, const struct mb_info *whole)
+/* One macroblock's search. */
+struct split_search {
+    struct xc_motion motion;           /* what all parts have in common */
+    uint32_t rate;                     /* of the header up to the partitioning */
+    struct split found[PARTITIONINGS]; /* in order of their estimates */
+    int count;
+};
+
+static void start_search(const struct mb_search *mb, int reference, struct split_search *search)
 {
-    /* Each begins from what the one before found. */
-    static const uint8_t order[PARTITIONINGS] = {SPLIT_8X8, SPLIT_16X8, SPLIT_8X16, SPLIT_4X4};
     const struct encoder *encoder = mb->encoder;
-    const struct mb_info start = *whole;
     struct mv_candidates neighbours;
     int mode_costs[MV_MODES];
-    struct split splits[PARTITIONINGS];
-    struct mb_info quarters = {0};
-    xc_find_candidates(encoder->map, mb->row, mb->column, start.reference,
-                       encoder->header->sign_bias, &neighbours);
+    xc_find_candidates(encoder->map, mb->row, mb->column, reference, encoder->header->sign_bias,
+                       &neighbours);
     xc_mv_mode_costs(&neighbours, mode_costs);
-    struct xc_motion motion = {
+    search->motion = (struct xc_motion){
         .encoder = encoder,
-        .reference = start.reference,
+        .reference = reference,
         .predicted = neighbours.best,
         .range = xc_mv_range(encoder->map, mb->row, mb->column, neighbours.best),
         .lambda = mb->sad_lambda,
     };
-    uint32_t rate = (uint32_t)(mb->search->costs.reference[start.reference] +
-                               mode_costs[MV_SPLIT - MV_NEAREST]);
-    for (int i = 0; i < PARTITIONINGS; i++) {
-        struct split split = {
-            .info = {.y_mode = MV_SPLIT, .reference = start.reference, .partitioning = order[i]}};
-        search_partitioning(mb, &motion, i > 0 ? &quarters : &start, rate, &split);
-        if (i == 0)
-            quarters = split.info;
-        insert(splits, i, &split);
+    search->rate =
+        (uint32_t)(mb->search->costs.reference[reference] + mode_costs[MV_SPLIT - MV_NEAREST]);
+    search->count = 0;
+}
+
+/* Adds a partitioning. Each part is searched from the vector that `coarser` has there. */
+static void add_partitioning(const struct mb_search *mb, enum partitioning partitioning,
+                             const struct mb_info *coarser, struct split_search *search)
+{
+    struct split split = {.info = {.y_mode = MV_SPLIT,
+                                   .reference = (uint8_t)search->motion.reference,
+                                   .partitioning = (uint8_t)partitioning}};
+    search_partitioning(mb, &search->motion, coarser, search->rate, &split);
+    int i = search->count++;
+    for (; i > 0 && search->found[i - 1].estimate > split.estimate; i--)
+        search->found[i] = search->found[i - 1];
+    search->found[i] = split;
+}
+
+/* Quarters first: where they are no good, nothing is; and only where they are the best so far, finer
+ * parts are better still. */
+static void search_partitionings(const struct mb_search *mb, const struct mb_info *whole,
+                                 struct split_search *search)
+{
+    add_partitioning(mb, SPLIT_8X8, whole, search);
+    if (search->found[0].estimate > worst_promising(mb))
+        return;
+    const struct mb_info quarters = search->found[0].info;
+    add_partitioning(mb, SPLIT_16X8, &quarters, search);
+    add_partitioning(mb, SPLIT_8X16, &quarters, search);
+    if (search->found[0].info.partitioning == SPLIT_8X8)
+        add_partitioning(mb, SPLIT_4X4, &quarters, search);
+}
+
+void xc_search_split(struct mb_search *mb, const struct mb_info *whole)
+{
+    const struct search_effort *effort = mb->search->effort;
+    struct split_search search;
+    start_search(mb, whole->reference, &search);
+    uint32_t least = search.rate + (uint32_t)effort->least_for_split * COST_OF_BIT;
+    if (mb->best_cost <= xc_trial_cost(mb->lambda, least, 0))
+        return;
+    search_partitionings(mb, whole, &search);
+    for (int i = 0; i < search.count && i < effort->split_trials; i++) {
+        const struct split *split = &search.found[i];
+        if (split->estimate <= worst_promising(mb) && !one_vector(&split->info))
+            xc_search_try_inter(mb, &split->info, split->rate);
     }
-    for (int i = 0; i < PARTITIONINGS && i < mb->search->effort->split_trials; i++)
-        if (!one_vector(&splits[i].info))
-            xc_search_try_inter(mb, &splits[i].info, splits[i].rate);
 }

@@ -2,25 +2,28 @@
 
 #include <string.h>
 
-/* What is added before the division, in 1/256 of a step: less than a half, as the final trellis also
- * rounds down where that saves rate. */
-enum { ROUNDING = 100 };
+/* Squared coefficient error per squared sample error: the transforms' gains (quantize.h). */
+enum { DCT_GAIN = 4, WHT_GAIN = 16 };
 
-/* Quantizes one block; adds rate and distortion. Returns its end. */
+/* Quantizes one block as it will be in the end, so that rate and distortion are the true ones as far as
+ * its neighbours' contexts are. Adds them. Returns the block's end. */
 static int add_block(const struct xc_trial *trial, enum block_type type, int context,
                      const int16_t coefficient[16], int16_t dequantized[16],
                      struct xc_trial_result *result)
 {
     int16_t level[16];
-    int end =
-        xc_quantize(&trial->quantizers->of[type], type, ROUNDING, coefficient, level, dequantized);
-    uint64_t distortion =
-        (uint64_t)xc_block_distortion(coefficient, dequantized, xc_first_position(type));
-    result->rate += (uint32_t)xc_block_rate(trial->costs, type, context, level, end);
-    /* The transform of the DCs has twice the gain. */
-    result->distortion += type == Y2 ? distortion >> 2 : distortion;
-    result->coded |= end > 0;
-    return end;
+    struct xc_trellis trellis = {
+        .quantizer = &trial->quantizers->of[type],
+        .costs = trial->costs,
+        .lambda = trial->lambda * (type == Y2 ? WHT_GAIN : DCT_GAIN),
+        .type = type,
+        .context = context,
+    };
+    struct xc_block_result block = xc_quantize_trellis(&trellis, coefficient, level, dequantized);
+    result->rate += (uint32_t)block.rate;
+    result->distortion += (uint64_t)block.distortion / (type == Y2 ? WHT_GAIN / DCT_GAIN : 1);
+    result->coded |= block.end > 0;
+    return block.end;
 }
 
 static void transform_luma(const struct xc_dsp *dsp, const uint8_t *source, ptrdiff_t source_stride,

@@ -1,7 +1,5 @@
-/*
- * What it would cost to code the residue that a prediction leaves: forward transform, plain
- * quantizer, rate of the tokens in their contexts. The final coding (by trellis) is the caller's.
- */
+/* What it would cost to code the residue that a prediction leaves: forward transform, quantizer,
+ * rate of the tokens in their contexts. */
 #ifndef VP8_TRIAL_H
 #define VP8_TRIAL_H
 
