@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NAMES = ["frame", "state", "ivf", "y4m", "journal"]
+NAMES = ["frame", "state", "ivf", "y4m", "journal", "message"]
 # Streams with all of libvpx's tools: clip size, options of vpxenc.
 STREAMS = [
     ("48x32", ["--auto-alt-ref=1", "--lag-in-frames=6", "--passes=2"]),
@@ -40,6 +40,15 @@ def ivf_frames(data):
         at += 12 + size
 
 
+def message_frames(number):
+    """Frames of control messages and bulk data."""
+    frames = b""
+    for size in (1, 3, 40 * number + 1, 200):
+        frames += struct.pack("<IB", 1 + size, 0) + b"c" * size
+        frames += struct.pack("<IBQ", 9 + size, 1, number << 40 | size) + b"b" * size
+    return frames
+
+
 def make_seeds(folder, excamera):
     """Fills folder/NAME for every fuzzer."""
     for name in NAMES:
@@ -56,6 +65,7 @@ def make_seeds(folder, excamera):
         (folder / "y4m" / f"{i}").write_bytes(clip.read_bytes()[:12000])
         run(excamera, "task", "decode", "--chunk", stream, "--out-state", state)
         (folder / "state" / f"{i}").write_bytes(state.read_bytes())
+        (folder / "message" / f"{i}").write_bytes(bytes([i]) + message_frames(i))
         # How many records, how long each is, which bytes are damaged: see fuzz_journal.c.
         (folder / "journal" / f"{i}").write_bytes(
             struct.pack(">BB10HBH3B", 1, 10, *range(i, 200, 20), i, 90 * i, 1, 2, 3))
