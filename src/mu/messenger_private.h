@@ -1,0 +1,134 @@
+/*
+ * What the parts of the messenger share: a route is the way to one rendezvous, with or without a connection.
+ * Each send and receive belongs to one, and while connected it has a number there, its transfer.
+ */
+#ifndef MU_MESSENGER_PRIVATE_H
+#define MU_MESSENGER_PRIVATE_H
+
+#include "mu/hash_table.h"
+#include "mu/messenger.h"
+#include "net/channel.h"
+#include "net/list.h"
+#include "util/sha256.h"
+
+enum {
+    MESSENGER_CREDIT = 1 << 20,      /* bytes of a transfer under way at first, docs/protocol.md */
+    MESSENGER_CREDIT_STEP = 1 << 18, /* given back together */
+};
+
+struct route {
+    struct messenger *messenger;
+    char *host;
+    uint16_t port;
+    struct channel *channel; /* NULL while there is none */
+    bool opened;             /* the hello has been answered by a welcome */
+    bool lost;               /* for good */
+    bool full;               /* wait for the queue to drain */
+    unsigned pause;          /* ms before dialling next time */
+    unsigned heartbeat_ms;
+    bool suspect;     /* nothing was heard for too long; looked at once more */
+    uv_timer_t timer; /* to dial again, or for heartbeats */
+    uint64_t next_id;
+    struct hash_table transfers;  /* items that have been announced, by id */
+    struct list_link items;       /* all of this route's, by `of_route` */
+    struct list_link unannounced; /* by `queue` */
+    struct list_link ready;       /* sends that have bytes to go, by `queue` */
+};
+
+enum item_kind { ITEM_SEND, ITEM_RECEIVE };
+
+/* What sends and receives have in common. */
+struct item {
+    enum item_kind kind;
+    struct messenger *messenger;
+    struct route *route;
+    struct label label;
+    struct hash_link by_label; /* in messenger->sends or messenger->receives */
+    struct hash_link link;     /* in route->transfers, where `id` is not 0 */
+    struct list_link of_route, queue;
+    uint64_t id;       /* of the transfer on this connection; 0 for none */
+    uint64_t position; /* byte that goes or comes next */
+};
+
+struct messenger_send {
+    struct item item; /* first */
+    int file;
+    struct store_identity identity;
+    uint64_t credit;
+    bool wanted; /* the other side waits for bytes */
+};
+
+struct messenger_receive {
+    struct item item;  /* first */
+    int folder;        /* a descriptor of its own */
+    char *path, *part; /* the latter is where bytes come to */
+    int file;          /* of `part`; -1 before the first byte */
+    bool known;        /* the identity is */
+    bool announced;    /* Deliver came on this connection */
+    struct store_identity identity;
+    struct sha256 *sum;
+    uint64_t owed; /* credit not given back yet */
+    messenger_received *done;
+    void *opaque;
+    int local;                /* a file to be handed over when the loop comes to it; -1 for none */
+    struct list_link handing; /* in messenger->handing */
+};
+
+struct messenger {
+    struct network *network;
+    struct tls_client *client;
+    char *job, *build;
+    uint32_t worker;
+    unsigned least_pause, most_pause;
+    struct messenger_handlers handlers;
+    void *opaque;
+    struct route *routes;
+    size_t count;
+    struct hash_table sends, receives; /* by label */
+    struct list_link handing;          /* receives to be handed their message */
+    uv_timer_t soon;                   /* for `handing` */
+    unsigned users;                    /* timers and channels: what keeps this struct */
+    bool freed;
+    struct messenger_counters counters;
+    char trouble[512];
+};
+
+/* ---- messenger.c --------------------------------------------------------------------------- */
+
+/* The last of what used the messenger frees it. */
+void messenger_release(struct messenger *messenger);
+/* Frees either kind, without a call. */
+void item_free(struct item *item);
+
+/* ---- messenger_receive.c -------------------------------------------------------------------- */
+
+/* The file and the sum begin anew. A negative errno. */
+int receive_begin(struct messenger_receive *receive, struct error *error);
+/* Takes the next bytes of it; ends it with the last, or where they cannot be written. */
+void receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size);
+/* Makes the receive's file of its `local` one, and ends it. */
+void receive_local(struct messenger_receive *receive);
+/* Ends a receive with what came of it. */
+void receive_end(struct messenger_receive *receive, const struct error *error);
+/* Frees all but the receive itself; no part of a file stays. */
+void receive_release(struct messenger_receive *receive);
+
+/* ---- messenger_route.c ---------------------------------------------------------------------- */
+
+void route_init(struct route *route);
+/* Dials, if there is no connection. */
+void route_dial(struct route *route);
+/* Closes what is open; the timer too. */
+void route_close(struct route *route);
+/* Never dials again, and ends what connection there is. */
+void route_lose(struct route *route);
+/* Lets the item go by this route. */
+void route_add(struct route *route, struct item *item);
+/* The item has no route any more. */
+void route_remove(struct item *item);
+/* Announces and sends what it can. */
+void route_pump(struct route *route);
+/* Lets the other side send more of it. */
+void route_credit(struct messenger_receive *receive);
+
+#endif

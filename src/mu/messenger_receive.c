@@ -1,0 +1,191 @@
+/* A message on its way into a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mu/messenger_private.h"
+#include "util/beneath.h"
+
+static int out_of_memory(struct error *error)
+{
+    return error_set(error, -ENOMEM, "out of memory");
+}
+
+static int file_error(const struct messenger_receive *receive, int code, struct error *error)
+{
+    return error_set(error, code, "cannot write %s: %s", receive->path, error_reason(code));
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+static void remove_file(struct messenger_receive *receive, const char *path)
+{
+    const char *name;
+    int parent = beneath_parent(receive->folder, path, false, &name);
+    if (parent < 0)
+        return;
+    unlinkat(parent, name, 0);
+    close(parent);
+}
+
+/* Makes the file that bytes come to. */
+static int open_part(struct messenger_receive *receive, struct error *error)
+{
+    const char *name;
+    int parent = beneath_parent(receive->folder, receive->part, true, &name);
+    if (parent < 0)
+        return file_error(receive, parent, error);
+    unlinkat(parent, name, 0);
+    int file = openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int code = file < 0 ? -errno : 0;
+    close(parent);
+    if (file < 0)
+        return file_error(receive, code, error);
+    receive->file = file;
+    return 0;
+}
+
+/* Gives the file its name. Both are in one folder. */
+static int rename_part(struct messenger_receive *receive, struct error *error)
+{
+    const char *name, *slash = strrchr(receive->part, '/');
+    int code = 0, parent = beneath_parent(receive->folder, receive->path, false, &name);
+    if (parent < 0)
+        return file_error(receive, parent, error);
+    if (renameat(parent, slash ? slash + 1 : receive->part, parent, name) < 0)
+        code = -errno;
+    close(parent);
+    return code < 0 ? file_error(receive, code, error) : 0;
+}
+
+static int write_all(int file, const uint8_t *bytes, size_t size, uint64_t at)
+{
+    while (size > 0) {
+        ssize_t written = pwrite(file, bytes, size, (off_t)at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        bytes += written;
+        size -= (size_t)written;
+        at += (uint64_t)written;
+    }
+    return 0;
+}
+
+/* ---- by way of a rendezvous ---------------------------------------------------------------- */
+
+int receive_begin(struct messenger_receive *receive, struct error *error)
+{
+    if (receive->file >= 0)
+        close(receive->file);
+    receive->file = -1;
+    sha256_free(receive->sum);
+    receive->item.position = 0;
+    receive->sum = sha256_new();
+    return receive->sum == NULL ? out_of_memory(error) : open_part(receive, error);
+}
+
+static int finish(struct messenger_receive *receive, struct error *error)
+{
+    uint8_t sum[SHA256_SIZE];
+    int code = sha256_finish(receive->sum, sum);
+    if (code < 0)
+        return error_set(error, code, "cannot compute a SHA-256");
+    if (memcmp(sum, receive->identity.sha256, sizeof sum) != 0)
+        return error_set(error, -EBADMSG, "the message %s from %s came damaged",
+                         receive->item.label.name, receive->item.label.from);
+    return rename_part(receive, error);
+}
+
+void receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size)
+{
+    struct error error = {.code = 0};
+    int code = write_all(receive->file, bytes, size, receive->item.position);
+    if (code < 0)
+        file_error(receive, code, &error);
+    else if (size > 0 && (code = sha256_update(receive->sum, bytes, size)) < 0)
+        error_set(&error, code, "cannot compute a SHA-256");
+    receive->item.position += size;
+    receive->owed += size;
+    receive->item.messenger->counters.received += size;
+    bool last = receive->item.position == receive->identity.size;
+    if (code == 0 && last)
+        finish(receive, &error);
+    if (error.code < 0 || last)
+        receive_end(receive, &error);
+    else if (receive->owed >= MESSENGER_CREDIT_STEP)
+        route_credit(receive);
+}
+
+/* ---- from here to here --------------------------------------------------------------------- */
+
+static int copy(struct messenger_receive *receive, struct error *error)
+{
+    static uint8_t buffer[65536];
+    uint64_t at = 0;
+    int code = open_part(receive, error);
+    while (code == 0 && at < receive->identity.size) {
+        ssize_t got = pread(receive->local, buffer, sizeof buffer, (off_t)at);
+        if (got <= 0)
+            return error_set(error, got < 0 ? -errno : -EIO, "cannot read a message's file: %s",
+                             error_reason(got < 0 ? -errno : -EIO));
+        code = write_all(receive->file, buffer, (size_t)got, at);
+        if (code < 0)
+            return file_error(receive, code, error);
+        at += (uint64_t)got;
+    }
+    return code < 0 ? code : rename_part(receive, error);
+}
+
+static int hand_over(struct messenger_receive *receive, struct error *error)
+{
+    char source[64];
+    const char *name;
+    int parent = beneath_parent(receive->folder, receive->path, true, &name);
+    if (parent < 0)
+        return file_error(receive, parent, error);
+    snprintf(source, sizeof source, "/proc/self/fd/%d", receive->local);
+    unlinkat(parent, name, 0);
+    int linked = linkat(AT_FDCWD, source, parent, name, AT_SYMLINK_FOLLOW);
+    close(parent);
+    /* Another file system, no name left to link to, and the like. */
+    return linked == 0 ? 0 : copy(receive, error);
+}
+
+void receive_local(struct messenger_receive *receive)
+{
+    struct error error = {.code = 0};
+    receive->item.messenger->counters.local++;
+    hand_over(receive, &error);
+    receive_end(receive, &error);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+void receive_release(struct messenger_receive *receive)
+{
+    if (receive->file >= 0) {
+        close(receive->file);
+        remove_file(receive, receive->part); /* not there any more where all went well */
+    }
+    if (receive->local >= 0)
+        close(receive->local);
+    if (receive->folder >= 0)
+        close(receive->folder);
+    sha256_free(receive->sum);
+    free(receive->path);
+    free(receive->part);
+}
+
+void receive_end(struct messenger_receive *receive, const struct error *error)
+{
+    messenger_received *done = receive->done;
+    void *opaque = receive->opaque;
+    struct store_identity identity = receive->identity;
+    item_free(&receive->item);
+    done(opaque, &identity, error);
+}

@@ -1,0 +1,337 @@
+/* Who may speak to the rendezvous, and what controllers say: jobs and their workers' CAs. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mu/rendezvous_private.h"
+#include "net/identity.h"
+
+#define JOB_PREFIX "job-"
+#define NAME_SUFFIX ".excamera.invalid"
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static bool job_name_valid(const char *job)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._-";
+    size_t length = strnlen(job, WIRE_NAME_MOST + 1);
+    return length > 0 && length <= WIRE_NAME_MOST && strspn(job, allowed) == length;
+}
+
+bool rendezvous_job_name(char name[RENDEZVOUS_NAME_SIZE], const char *job)
+{
+    if (!job_name_valid(job))
+        return false;
+    snprintf(name, RENDEZVOUS_NAME_SIZE, JOB_PREFIX "%s" NAME_SUFFIX, job);
+    return true;
+}
+
+struct job_room *rendezvous_job(struct rendezvous *rendezvous, const char *name)
+{
+    struct hash_link *link = hash_first(&rendezvous->jobs, hash_text(HASH_BEGIN, name));
+    for (; link != NULL; link = hash_next(link)) {
+        struct job_room *job = HASH_ENTRY(link, struct job_room, link);
+        if (strcmp(job->name, name) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+bool control_find_domain(struct rendezvous *rendezvous, const char *server_name,
+                         struct job_room **job)
+{
+    char name[WIRE_NAME_MOST + 1];
+    size_t length = strlen(server_name), around = strlen(JOB_PREFIX NAME_SUFFIX);
+    *job = NULL;
+    if (strcmp(server_name, DOMAIN_DEPLOYMENT) == 0)
+        return true;
+    if (length <= around || length - around > WIRE_NAME_MOST ||
+        strncmp(server_name, JOB_PREFIX, strlen(JOB_PREFIX)) != 0 ||
+        strcmp(server_name + length - strlen(NAME_SUFFIX), NAME_SUFFIX) != 0)
+        return false;
+    memcpy(name, server_name + strlen(JOB_PREFIX), length - around);
+    name[length - around] = '\0';
+    *job = rendezvous_job(rendezvous, name);
+    return *job != NULL;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+static void release_job(struct job_room *job)
+{
+    hash_release(&job->messages);
+    tls_domain_free(job->domain);
+    free(job->name);
+    free(job->ca);
+    free(job);
+}
+
+static struct job_room *new_job(struct rendezvous *rendezvous, const char *name,
+                                const struct certificate *ca, struct error *error)
+{
+    struct job_room *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        error_set(error, -ENOMEM, "out of memory");
+        return NULL;
+    }
+    job->rendezvous = rendezvous;
+    list_init(&job->connections);
+    if ((job->name = strdup(name)) == NULL) {
+        error_set(error, -ENOMEM, "out of memory");
+    } else if (certificate_write(ca, false, &job->ca, error) == 0 &&
+               tls_domain_new(rendezvous->own, ca, &job->domain, error) == 0) {
+        if (hash_insert(&rendezvous->jobs, &job->link, hash_text(HASH_BEGIN, name)) == 0)
+            return job;
+        error_set(error, -ENOMEM, "out of memory");
+    }
+    release_job(job);
+    return NULL;
+}
+
+static int check_same_ca(const struct job_room *job, const struct certificate *ca,
+                         struct error *error)
+{
+    char *pem;
+    int code = certificate_write(ca, false, &pem, error);
+    if (code < 0)
+        return code;
+    if (strcmp(pem, job->ca) != 0)
+        code =
+            error_set(error, -EEXIST, "job %s is here already, with another authority", job->name);
+    certificate_forget(pem);
+    return code;
+}
+
+int rendezvous_register(struct rendezvous *rendezvous, const char *name,
+                        const struct certificate *ca, struct error *error)
+{
+    if (!job_name_valid(name))
+        return error_set(error, -EINVAL, "a job cannot be called '%.80s'", name);
+    struct job_room *job = rendezvous_job(rendezvous, name);
+    if (job != NULL)
+        return check_same_ca(job, ca, error);
+    if (new_job(rendezvous, name, ca, error) == NULL)
+        return error->code;
+    rendezvous->counters.jobs++;
+    return 0;
+}
+
+void job_room_free(struct job_room *job)
+{
+    while (!list_empty(&job->connections)) {
+        struct connection *connection =
+            LIST_ENTRY(job->connections.next, struct connection, of_job);
+        messages_leave(connection);
+        list_remove(&connection->of_job);
+        connection->job = NULL;
+        connection->over = true;
+        channel_abort(connection->channel, "its job is over");
+    }
+    messages_forget(job, NULL);
+    hash_remove(&job->rendezvous->jobs, &job->link);
+    job->rendezvous->counters.jobs--;
+    release_job(job);
+}
+
+void rendezvous_unregister(struct rendezvous *rendezvous, const char *name)
+{
+    struct job_room *job = rendezvous_job(rendezvous, name);
+    if (job != NULL)
+        job_room_free(job);
+}
+
+void rendezvous_forget(struct rendezvous *rendezvous, const char *name, const char *actor)
+{
+    struct job_room *job = rendezvous_job(rendezvous, name);
+    if (job != NULL)
+        messages_forget(job, actor);
+}
+
+/* ---- hello --------------------------------------------------------------------------------- */
+
+static void __attribute__((format(printf, 2, 3)))
+refuse(struct connection *connection, const char *format, ...)
+{
+    char sentence[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    Mu__Refusal refusal = MU__REFUSAL__INIT;
+    refusal.reason = sentence;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_REFUSAL;
+    envelope.refusal = &refusal;
+    connection_send(connection, &envelope);
+    if (connection->over)
+        return;
+    connection->over = true;
+    connection->rendezvous->counters.cut_off++;
+    if (connection->rendezvous->note)
+        connection->rendezvous->note(connection->rendezvous->note_opaque, sentence);
+    channel_close(connection->channel);
+}
+
+static void welcome(struct connection *connection, enum connection_kind kind)
+{
+    Mu__Welcome welcome = MU__WELCOME__INIT;
+    welcome.epoch = connection->rendezvous->epoch;
+    welcome.heartbeat_ms = connection->rendezvous->heartbeat_ms;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_WELCOME;
+    envelope.welcome = &welcome;
+    connection->kind = kind;
+    connection->rendezvous->counters.connections++;
+    connection_send(connection, &envelope);
+}
+
+/* A worker that comes again has lost its earlier connection, whether we have noticed or not. */
+static void replace_worker(struct connection *connection)
+{
+    struct list_link *link = connection->job->connections.next;
+    for (; link != &connection->job->connections; link = link->next) {
+        struct connection *other = LIST_ENTRY(link, struct connection, of_job);
+        if (other != connection && other->kind == CONNECTION_WORKER &&
+            other->worker == connection->worker && !other->over) {
+            other->over = true;
+            channel_abort(other->channel, "its worker has come again");
+        }
+    }
+}
+
+static void join(struct connection *connection, const Mu__JoinHello *join)
+{
+    char identity[CERTIFICATE_IDENTITY_SIZE];
+    struct stream *stream = channel_stream(connection->channel);
+    struct job_room *job = connection->job;
+    if (job == NULL || strcmp(join->job, job->name) != 0) {
+        refuse(connection, "%s: job %.80s is not the one that it dialled", stream_address(stream),
+               join->job);
+        return;
+    }
+    snprintf(identity, sizeof identity, "excamera:job/%s/worker/%u", job->name, join->worker);
+    if (strcmp(identity, stream_identity(stream)) != 0) {
+        refuse(connection, "%s: the certificate of %s is not that of worker %u of job %s",
+               stream_address(stream), stream_identity(stream), join->worker, job->name);
+        return;
+    }
+    connection->worker = join->worker;
+    replace_worker(connection);
+    welcome(connection, CONNECTION_WORKER);
+}
+
+/* Ends the controllers that a newer one has taken the place of. */
+static void replace_controllers(struct rendezvous *rendezvous)
+{
+    struct list_link *link = rendezvous->connections.next, *next;
+    for (; link != &rendezvous->connections; link = next) {
+        struct connection *other = LIST_ENTRY(link, struct connection, all);
+        next = link->next;
+        if (other->kind == CONNECTION_CONTROL && other->epoch < rendezvous->epoch && !other->over)
+            refuse(other, "a coordinator of epoch %llu is here, so that of %llu must go",
+                   (unsigned long long)rendezvous->epoch, (unsigned long long)other->epoch);
+    }
+}
+
+static void take_control(struct connection *connection, const Mu__ControlHello *control)
+{
+    struct stream *stream = channel_stream(connection->channel);
+    struct rendezvous *rendezvous = connection->rendezvous;
+    bool theirs = strcmp(stream_server_name(stream), DOMAIN_DEPLOYMENT) == 0 &&
+                  strcmp(stream_identity(stream), IDENTITY_COORDINATOR) == 0;
+    if (!theirs) {
+        refuse(connection, "%s: the certificate of %s is not a coordinator's",
+               stream_address(stream), stream_identity(stream));
+        return;
+    }
+    if (control->epoch < rendezvous->epoch) {
+        refuse(connection, "a coordinator of epoch %llu has been here, so that of %llu must go",
+               (unsigned long long)rendezvous->epoch, (unsigned long long)control->epoch);
+        return;
+    }
+    rendezvous->epoch = connection->epoch = control->epoch;
+    replace_controllers(rendezvous);
+    welcome(connection, CONNECTION_CONTROL);
+}
+
+static void take_hello(struct connection *connection, const Mu__Hello *hello)
+{
+    if (hello->protocol != MU_PROTOCOL)
+        refuse(connection, "it speaks version %u of the protocol; here it is version %d",
+               hello->protocol, MU_PROTOCOL);
+    else if (hello->who_case == MU__HELLO__WHO_JOIN)
+        join(connection, hello->join);
+    else if (hello->who_case == MU__HELLO__WHO_CONTROL)
+        take_control(connection, hello->control);
+    else
+        connection_fail(connection, -EPROTO, "a hello that says nothing of use here");
+}
+
+/* ---- envelopes ----------------------------------------------------------------------------- */
+
+static void take_register(struct connection *connection, const Mu__Register *message)
+{
+    struct error error;
+    struct certificate *ca;
+    if (certificate_read((const char *)message->ca.data, message->ca.len, &ca, &error) < 0) {
+        connection_fail(connection, error.code, "%s", error.message);
+        return;
+    }
+    if (rendezvous_register(connection->rendezvous, message->job, ca, &error) < 0)
+        connection_fail(connection, error.code, "%s", error.message);
+    certificate_free(ca);
+}
+
+static void controllers_envelope(struct connection *connection, const Mu__Envelope *envelope)
+{
+    switch (envelope->body_case) {
+    case MU__ENVELOPE__BODY_REGISTER:
+        take_register(connection, envelope->register_);
+        break;
+    case MU__ENVELOPE__BODY_UNREGISTER:
+        rendezvous_unregister(connection->rendezvous, envelope->unregister->job);
+        break;
+    case MU__ENVELOPE__BODY_FORGET:
+        rendezvous_forget(connection->rendezvous, envelope->forget->job, envelope->forget->actor);
+        break;
+    default:
+        connection_fail(connection, -EPROTO, "a message that is not for a rendezvous");
+    }
+}
+
+static void workers_envelope(struct connection *connection, const Mu__Envelope *envelope)
+{
+    switch (envelope->body_case) {
+    case MU__ENVELOPE__BODY_OFFER:
+        messages_offer(connection, envelope->offer);
+        break;
+    case MU__ENVELOPE__BODY_SUBSCRIBE:
+        messages_subscribe(connection, envelope->subscribe);
+        break;
+    case MU__ENVELOPE__BODY_UNSUBSCRIBE:
+        messages_unsubscribe(connection, envelope->unsubscribe->transfer);
+        break;
+    case MU__ENVELOPE__BODY_CREDIT:
+        messages_credit(connection, envelope->credit);
+        break;
+    default:
+        connection_fail(connection, -EPROTO, "a message that is not due from a worker");
+    }
+}
+
+void control_envelope(struct connection *connection, const Mu__Envelope *envelope)
+{
+    if (envelope->body_case == MU__ENVELOPE__BODY_HELLO && connection->kind == CONNECTION_NEW)
+        take_hello(connection, envelope->hello);
+    else if (connection->kind == CONNECTION_NEW)
+        connection_fail(connection, -EPROTO, "a message before the hello");
+    else if (envelope->body_case == MU__ENVELOPE__BODY_HEARTBEAT)
+        return;
+    else if (connection->kind == CONNECTION_CONTROL)
+        controllers_envelope(connection, envelope);
+    else
+        workers_envelope(connection, envelope);
+}

@@ -1,0 +1,500 @@
+/* The rendezvous's messages: offered, held, passed on. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mu/rendezvous_private.h"
+
+/* ---- messages and transfers ---------------------------------------------------------------- */
+
+static struct held_message *find_message(struct job_room *job, const struct label *label,
+                                         uint64_t hash)
+{
+    struct hash_link *link = hash_first(&job->messages, hash);
+    for (; link != NULL; link = hash_next(link)) {
+        struct held_message *message = HASH_ENTRY(link, struct held_message, link);
+        if (label_equal(&message->label, label))
+            return message;
+    }
+    return NULL;
+}
+
+static struct held_message *new_message(struct job_room *job, const struct label *label,
+                                        uint64_t hash)
+{
+    struct held_message *message = calloc(1, sizeof *message);
+    if (message == NULL || label_copy(&message->label, label) < 0 ||
+        hash_insert(&job->messages, &message->link, hash) < 0) {
+        if (message != NULL)
+            label_release(&message->label);
+        free(message);
+        return NULL;
+    }
+    message->job = job;
+    list_init(&message->offers);
+    list_init(&message->subscribers);
+    job->rendezvous->counters.messages++;
+    return message;
+}
+
+/* The job's message of this label, made where it is not there; NULL after cutting the connection off. */
+static struct held_message *the_message(struct connection *connection, const Mu__Label *from)
+{
+    struct label label;
+    struct job_room *job = connection->job;
+    if (!label_of(&label, from)) {
+        connection_fail(connection, -EPROTO, "a message without a valid name");
+        return NULL;
+    }
+    uint64_t hash = label_hash(&label);
+    struct held_message *message = find_message(job, &label, hash);
+    if (message != NULL)
+        return message;
+    if (job->messages.count >= RENDEZVOUS_MESSAGES_MOST)
+        connection_fail(connection, -ENOBUFS, "the job has too many messages");
+    else if ((message = new_message(job, &label, hash)) == NULL)
+        connection_fail(connection, -ENOMEM, "out of memory");
+    return message;
+}
+
+static struct transfer *find_transfer(struct connection *connection, uint64_t id)
+{
+    struct hash_link *link = hash_first(&connection->transfers, id);
+    return link ? HASH_ENTRY(link, struct transfer, link) : NULL;
+}
+
+static bool id_is_free(struct connection *connection, uint64_t id)
+{
+    if (find_transfer(connection, id) != NULL)
+        connection_fail(connection, -EPROTO, "transfer %llu is begun twice",
+                        (unsigned long long)id);
+    else if (connection->transfers.count >= RENDEZVOUS_TRANSFERS_MOST)
+        connection_fail(connection, -ENOBUFS, "more than %d transfers at once",
+                        RENDEZVOUS_TRANSFERS_MOST);
+    else
+        return true;
+    return false;
+}
+
+static struct transfer *new_transfer(struct connection *connection, uint64_t id,
+                                     struct held_message *message, bool offer)
+{
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    if (transfer == NULL || hash_insert(&connection->transfers, &transfer->link, id) < 0) {
+        free(transfer);
+        connection_fail(connection, -ENOMEM, "out of memory");
+        return NULL;
+    }
+    transfer->connection = connection;
+    transfer->message = message;
+    transfer->id = id;
+    transfer->offer = offer;
+    transfer->credit = RENDEZVOUS_CREDIT;
+    list_init(&transfer->of_message);
+    list_init(&transfer->ready);
+    list_append(offer ? &message->offers : &message->subscribers, &transfer->of_message);
+    return transfer;
+}
+
+static void free_transfer(struct transfer *transfer)
+{
+    hash_remove(&transfer->connection->transfers, &transfer->link);
+    list_remove(&transfer->of_message);
+    list_remove(&transfer->ready);
+    free(transfer);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static Mu__Identity identity_of(const struct held_message *message)
+{
+    Mu__Identity identity = MU__IDENTITY__INIT;
+    identity.size = message->body.total;
+    identity.sha256.len = sizeof message->sha256;
+    identity.sha256.data = (uint8_t *)message->sha256;
+    return identity;
+}
+
+static void send_have(struct connection *connection, uint64_t id,
+                      const struct held_message *message)
+{
+    Mu__Identity identity = identity_of(message);
+    Mu__Have have = MU__HAVE__INIT;
+    have.transfer = id;
+    have.identity = &identity;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_HAVE;
+    envelope.have = &have;
+    connection_send(connection, &envelope);
+}
+
+static void send_want(struct transfer *transfer)
+{
+    Mu__Want want = MU__WANT__INIT;
+    want.transfer = transfer->id;
+    want.from = transfer->position;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_WANT;
+    envelope.want = &want;
+    connection_send(transfer->connection, &envelope);
+}
+
+static void send_deliver(struct transfer *transfer)
+{
+    Mu__Identity identity = identity_of(transfer->message);
+    Mu__Deliver deliver = MU__DELIVER__INIT;
+    deliver.transfer = transfer->id;
+    deliver.identity = &identity;
+    deliver.from = transfer->position;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_DELIVER;
+    envelope.deliver = &deliver;
+    connection_send(transfer->connection, &envelope);
+}
+
+static void give_credit(struct transfer *transfer)
+{
+    Mu__Credit credit = MU__CREDIT__INIT;
+    credit.transfer = transfer->id;
+    credit.bytes = transfer->owed;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_CREDIT;
+    envelope.credit = &credit;
+    transfer->credit += transfer->owed;
+    transfer->owed = 0;
+    connection_send(transfer->connection, &envelope);
+}
+
+/* ---- to those who wait --------------------------------------------------------------------- */
+
+static bool complete(const struct held_message *message)
+{
+    return message->known && message->body.size == message->body.total;
+}
+
+/* Whether there are bytes that may go to this subscription. */
+static bool sendable(const struct transfer *transfer)
+{
+    return transfer->begun && transfer->credit > 0 &&
+           transfer->position < transfer->message->body.size;
+}
+
+static bool finished(const struct transfer *transfer)
+{
+    return transfer->begun && transfer->position == transfer->message->body.total;
+}
+
+/* Returns whether something may follow. */
+static bool send_piece(struct transfer *transfer, const uint8_t *bytes, size_t size)
+{
+    struct connection *connection = transfer->connection;
+    int code = channel_send_bulk(connection->channel, transfer->id, bytes, size);
+    if (code < 0) {
+        connection_fail(connection, code, "its queue takes no more");
+        return false;
+    }
+    connection->full = code == 1;
+    transfer->position += size;
+    transfer->credit -= size;
+    connection->rendezvous->counters.sent += size;
+    return true;
+}
+
+/* A piece of what is held; at most one at a time, so that none of a connection's transfers starves. */
+static bool send_held(struct transfer *transfer)
+{
+    struct rendezvous *rendezvous = transfer->connection->rendezvous;
+    struct error error;
+    const uint8_t *bytes;
+    size_t most = transfer->credit < FRAME_PIECE_MOST ? (size_t)transfer->credit : FRAME_PIECE_MOST;
+    ssize_t size = spill_read(rendezvous->spill, &transfer->message->body, transfer->position,
+                              rendezvous->buffer, most, &bytes, &error);
+    if (size < 0) {
+        connection_fail(transfer->connection, error.code, "%s", error.message);
+        return false;
+    }
+    return send_piece(transfer, bytes, (size_t)size);
+}
+
+void messages_pump(struct connection *connection)
+{
+    while (!connection->full && !connection->over && !list_empty(&connection->ready)) {
+        struct transfer *transfer = LIST_ENTRY(connection->ready.next, struct transfer, ready);
+        list_remove(&transfer->ready);
+        if (!send_held(transfer))
+            return;
+        if (finished(transfer))
+            free_transfer(transfer);
+        else if (sendable(transfer))
+            list_append(&connection->ready, &transfer->ready);
+    }
+}
+
+static void make_ready(struct transfer *transfer)
+{
+    struct connection *connection = transfer->connection;
+    if (sendable(transfer) && list_empty(&transfer->ready))
+        list_append(&connection->ready, &transfer->ready);
+    messages_pump(connection);
+}
+
+/* Announces the message once its first byte is there for this subscription, and sends what there is. */
+static void begin(struct transfer *transfer)
+{
+    struct held_message *message = transfer->message;
+    if (!message->known)
+        return;
+    if (transfer->position > message->body.total)
+        transfer->position = 0; /* what it has is of something else */
+    if (!transfer->begun && transfer->position >= message->body.size && !complete(message))
+        return;
+    if (!transfer->begun)
+        send_deliver(transfer);
+    transfer->begun = true;
+    if (finished(transfer))
+        free_transfer(transfer);
+    else
+        make_ready(transfer);
+}
+
+/* Passes bytes on that have just been added to the message, straight where that is possible. */
+static void relay(struct transfer *transfer, const uint8_t *bytes, size_t size)
+{
+    struct connection *connection = transfer->connection;
+    uint64_t before = transfer->message->body.size - size;
+    if (connection->over)
+        return;
+    if (size > 0 && !transfer->begun && transfer->position == before) {
+        send_deliver(transfer);
+        transfer->begun = true;
+    }
+    if (size == 0 || transfer->position != before || transfer->credit < size || connection->full ||
+        !list_empty(&connection->ready) || connection->over)
+        begin(transfer);
+    else if (send_piece(transfer, bytes, size) && finished(transfer))
+        free_transfer(transfer);
+}
+
+/* As relay(), to all; with no bytes, tells of an empty message. */
+static void relay_all(struct held_message *message, const uint8_t *bytes, size_t size)
+{
+    /* Sending to one may end another, where both are of one connection. */
+    struct list_link waiting;
+    list_take(&waiting, &message->subscribers);
+    while (!list_empty(&waiting)) {
+        struct transfer *transfer = LIST_ENTRY(waiting.next, struct transfer, of_message);
+        list_remove(&transfer->of_message);
+        list_append(&message->subscribers, &transfer->of_message);
+        relay(transfer, bytes, size);
+    }
+}
+
+/* The last byte is there: nobody needs to offer it any more. */
+static void end_offers(struct held_message *message)
+{
+    while (!list_empty(&message->offers)) {
+        struct transfer *offer = LIST_ENTRY(message->offers.next, struct transfer, of_message);
+        send_have(offer->connection, offer->id, message);
+        free_transfer(offer);
+    }
+}
+
+/* ---- from senders -------------------------------------------------------------------------- */
+
+static void learn_identity(struct held_message *message, const Mu__Identity *identity)
+{
+    message->known = true;
+    message->body.total = identity->size;
+    memcpy(message->sha256, identity->sha256.data, WIRE_SHA256);
+}
+
+static bool same_identity(const struct held_message *message, const Mu__Identity *identity)
+{
+    return message->body.total == identity->size &&
+           memcmp(message->sha256, identity->sha256.data, WIRE_SHA256) == 0;
+}
+
+void messages_offer(struct connection *connection, const Mu__Offer *offer)
+{
+    struct rendezvous_counters *counters = &connection->rendezvous->counters;
+    struct held_message *message;
+    if (!wire_identity_valid(offer->identity) || offer->identity->size > INT64_MAX) {
+        connection_fail(connection, -EPROTO, "an offer without a valid identity");
+        return;
+    }
+    if (!id_is_free(connection, offer->transfer) ||
+        (message = the_message(connection, offer->label)) == NULL)
+        return;
+    counters->offers++;
+    bool fresh = !message->known;
+    if (fresh)
+        learn_identity(message, offer->identity);
+    bool same = same_identity(message, offer->identity);
+    counters->repeated += !fresh;
+    counters->clashes += !same;
+    if (!same || complete(message)) {
+        send_have(connection, offer->transfer, message);
+        if (fresh)
+            relay_all(message, NULL, 0); /* an empty one */
+        return;
+    }
+    struct transfer *transfer = new_transfer(connection, offer->transfer, message, true);
+    if (transfer == NULL)
+        return;
+    transfer->position = message->body.size;
+    send_want(transfer);
+}
+
+/* Adds what is new of it; several may be sending the same message. */
+static bool hold(struct transfer *transfer, const uint8_t *bytes, size_t size)
+{
+    struct held_message *message = transfer->message;
+    struct rendezvous *rendezvous = message->job->rendezvous;
+    struct error error;
+    uint64_t known = message->body.size - transfer->position;
+    transfer->position += size;
+    if (known >= size)
+        return true;
+    bytes += known;
+    size -= (size_t)known;
+    if (spill_append(rendezvous->spill, &message->body, bytes, size, &error) < 0) {
+        transfer->position = message->body.size;
+        connection_fail(transfer->connection, error.code, "%s", error.message);
+        return false;
+    }
+    relay_all(message, bytes, size);
+    return true;
+}
+
+void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes, size_t size)
+{
+    struct rendezvous *rendezvous = connection->rendezvous;
+    struct transfer *transfer = find_transfer(connection, id);
+    rendezvous->counters.received += size;
+    if (transfer == NULL) {
+        rendezvous->counters.stray++; /* it was sent before our Have was read */
+        return;
+    }
+    struct held_message *message = transfer->message;
+    if (!transfer->offer || size > message->body.total - transfer->position) {
+        connection_fail(connection, -EPROTO, "bytes that are not part of a message");
+        return;
+    }
+    if (size > transfer->credit) {
+        connection_fail(connection, -EPROTO, "more bytes than it was allowed to send");
+        return;
+    }
+    transfer->credit -= size;
+    transfer->owed += size;
+    if (!hold(transfer, bytes, size))
+        return;
+    if (complete(message))
+        end_offers(message);
+    else if (transfer->owed >= RENDEZVOUS_CREDIT_STEP)
+        give_credit(transfer);
+}
+
+/* ---- from receivers ------------------------------------------------------------------------ */
+
+void messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe)
+{
+    struct held_message *message;
+    if (!id_is_free(connection, subscribe->transfer) ||
+        (message = the_message(connection, subscribe->label)) == NULL)
+        return;
+    struct transfer *transfer = new_transfer(connection, subscribe->transfer, message, false);
+    if (transfer == NULL)
+        return;
+    transfer->position = subscribe->from;
+    begin(transfer);
+}
+
+static void free_message(struct held_message *message)
+{
+    struct job_room *job = message->job;
+    hash_remove(&job->messages, &message->link);
+    job->rendezvous->counters.messages--;
+    spill_release(job->rendezvous->spill, &message->body);
+    label_release(&message->label);
+    free(message);
+}
+
+/* Ends a transfer; a message of which nothing is known but that somebody waited for goes with it. */
+static void leave(struct transfer *transfer)
+{
+    struct held_message *message = transfer->message;
+    free_transfer(transfer);
+    if (!message->known && list_empty(&message->subscribers))
+        free_message(message);
+}
+
+void messages_unsubscribe(struct connection *connection, uint64_t id)
+{
+    struct transfer *transfer = find_transfer(connection, id);
+    if (transfer != NULL && !transfer->offer)
+        leave(transfer);
+}
+
+void messages_credit(struct connection *connection, const Mu__Credit *credit)
+{
+    struct transfer *transfer = find_transfer(connection, credit->transfer);
+    if (transfer == NULL)
+        return; /* all of it has been sent */
+    if (transfer->offer || credit->bytes > RENDEZVOUS_CREDIT - transfer->credit) {
+        connection_fail(connection, -EPROTO, "credit for what was not sent");
+        return;
+    }
+    transfer->credit += credit->bytes;
+    make_ready(transfer);
+}
+
+/* ---- the end of things --------------------------------------------------------------------- */
+
+static void leave_one(void *opaque, struct hash_link *link)
+{
+    leave(HASH_ENTRY(link, struct transfer, link));
+}
+
+void messages_leave(struct connection *connection)
+{
+    hash_each(&connection->transfers, leave_one, NULL);
+    hash_release(&connection->transfers);
+}
+
+struct forgetting {
+    struct job_room *job;
+    const char *actor;
+};
+
+static void forget_one(void *opaque, struct hash_link *link)
+{
+    const struct forgetting *forgetting = opaque;
+    struct held_message *message = HASH_ENTRY(link, struct held_message, link);
+    if (forgetting->actor != NULL && strcmp(message->label.to, forgetting->actor) != 0)
+        return;
+    end_offers(message); /* who is sending it can stop */
+    while (!list_empty(&message->subscribers))
+        free_transfer(LIST_ENTRY(message->subscribers.next, struct transfer, of_message));
+    free_message(message);
+}
+
+void messages_forget(struct job_room *job, const char *actor)
+{
+    struct forgetting forgetting = {.job = job, .actor = actor};
+    hash_each(&job->messages, forget_one, &forgetting);
+}
+
+static void look_for_movement(void *opaque, struct hash_link *link)
+{
+    bool *moving = opaque;
+    const struct held_message *message = HASH_ENTRY(link, struct held_message, link);
+    *moving |= message->known && (!list_empty(&message->subscribers) ||
+                                  (!list_empty(&message->offers) && !complete(message)));
+}
+
+bool messages_moving(struct job_room *job)
+{
+    bool moving = false;
+    hash_each(&job->messages, look_for_movement, &moving);
+    return moving;
+}
