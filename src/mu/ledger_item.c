@@ -1,0 +1,110 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mu/ledger_private.h"
+
+static bool identity_equal(const struct ledger_identity *a, const struct ledger_identity *b)
+{
+    return a->size == b->size && memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
+}
+
+static void describe(const struct item *item, char *text, size_t size)
+{
+    if (item->is_message)
+        snprintf(text, size, "message '%s' from '%s' to '%s'", item->name, item->from->name,
+                 item->to->name);
+    else
+        snprintf(text, size, "object '%s' of '%s'", item->key, item->from->name);
+}
+
+static void write_sum(const struct ledger_identity *identity, char text[17])
+{
+    for (int i = 0; i < 8; i++)
+        snprintf(text + 2 * i, 3, "%02x", identity->sha256[i]);
+}
+
+bool item_made(struct ledger *ledger, struct item *item, const struct ledger_identity *identity,
+               const struct entry *maker)
+{
+    if (!item->known) {
+        item->identity = *identity;
+        item->known = true;
+        return true;
+    }
+    if (identity_equal(&item->identity, identity))
+        return true;
+    char what[JOB_MOST_PATH + 256], before[17], now[17];
+    struct error error;
+    describe(item, what, sizeof what);
+    write_sum(&item->identity, before);
+    write_sum(identity, now);
+    error_set(
+        &error, -EBADMSG,
+        "task not deterministic: %s was %llu bytes with SHA-256 %s..., and is %llu bytes with "
+        "%s... when '%s' makes it again",
+        what, (unsigned long long)item->identity.size, before, (unsigned long long)identity->size,
+        now, maker->name);
+    ledger_fail(ledger, &error);
+    return false;
+}
+
+static bool awaits(const struct attempt *attempt, const struct item *item)
+{
+    return attempt->wait[WAIT_REQUEST].item == item || attempt->wait[WAIT_POINT].item == item;
+}
+
+static void tell(struct ledger *ledger, struct entry *entry, const struct item *item)
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        struct attempt *attempt = entry->attempt[i];
+        if (attempt == NULL || !awaits(attempt, item))
+            continue;
+        attempt_recount(ledger, attempt);
+        attempt_go_on(ledger, attempt);
+    }
+}
+
+void item_set(struct ledger *ledger, struct item *item, enum item_status status)
+{
+    if (item->status == status)
+        return;
+    int change = (status == ITEM_COMING) - (item->status == ITEM_COMING);
+    item->from->pending += change;
+    ledger->coming += change;
+    item->status = status;
+    if (status != ITEM_MISSING)
+        item->again = false;
+    if (status == ITEM_DURABLE)
+        item->durable_at = ledger->now;
+    if (item->is_message) {
+        tell(ledger, item->to, item);
+        return;
+    }
+    for (struct list_link *link = ledger->live.next, *next; link != &ledger->live; link = next) {
+        next = link->next;
+        tell(ledger, LIST_ENTRY(link, struct entry, link), item);
+    }
+}
+
+static void make_again(struct ledger *ledger, struct item *item)
+{
+    if (item->status != ITEM_MISSING || item->from->status != ENTRY_DONE || item->again)
+        return;
+    item->again = true;
+    entry_ready(ledger, item->from);
+}
+
+void item_lost(struct ledger *ledger, struct item *item)
+{
+    item->losses++;
+    item_set(ledger, item, ITEM_MISSING);
+    make_again(ledger, item);
+}
+
+void item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item)
+{
+    attempt->wait[wait] = (struct wait){.item = item, .since = ledger->now};
+    make_again(ledger, item);
+    attempt_recount(ledger, attempt);
+}

@@ -1,0 +1,185 @@
+/* The parts of a ledger: actors with their attempts, workers, messages, objects, orders. */
+#ifndef MU_LEDGER_PRIVATE_H
+#define MU_LEDGER_PRIVATE_H
+
+#include "mu/hash_table.h"
+#include "mu/ledger.h"
+#include "net/list.h"
+
+enum {
+    ATTEMPTS = 2,   /* of an actor at once: the second where the first is slow */
+    DURATIONS = 64, /* of commands of a kind that are remembered, the latest */
+    STRAGGLER_KNOWN = 5,
+    STRAGGLER_FACTOR = 3,
+    STRAGGLER_LEAST_MS = 2000,
+    LOSSES = 3, /* of one message or object, until what wants it fails */
+};
+
+/* A worker. */
+struct seat {
+    struct list_link link;
+    uint32_t worker;
+    int slots, load;           /* load: attempts that it has */
+    struct list_link attempts; /* struct attempt.of_seat */
+};
+
+enum entry_status {
+    ENTRY_IDLE,  /* not admitted yet */
+    ENTRY_READY, /* waits for a worker; in ledger->ready */
+    ENTRY_LIVE,  /* has attempts; in ledger->live */
+    ENTRY_DONE,
+};
+
+/* An actor. */
+struct entry {
+    struct hash_link hash;
+    struct list_link link;
+    struct actor actor;
+    char name[JOB_ACTOR_SIZE];
+    enum entry_status status;
+    uint32_t attempts_made;
+    struct attempt *attempt[ATTEMPTS];
+    int pending;  /* messages and objects of its own that are not durable yet */
+    int failures; /* in a row at the same state with the same outcome */
+    int failed_state;
+    enum job_outcome failed_outcome;
+    uint32_t failed_worker;
+    struct list_link inbox; /* struct message.link */
+    struct list_link kept;  /* struct object.link: until it is done */
+};
+
+enum item_status {
+    ITEM_MISSING, /* nobody has made it, or it is lost */
+    ITEM_COMING,  /* it is there, and not yet durable */
+    ITEM_DURABLE,
+};
+
+/* A message or an object. */
+struct item {
+    struct hash_link hash;
+    struct list_link link; /* in the inbox of `to`, or what is kept for it */
+    bool is_message;
+    struct entry *from, *to; /* to: NULL of an object that is kept for ever */
+    char *key;               /* the message's copy */
+    char *name;              /* of the message */
+    enum item_status status;
+    bool known; /* its identity */
+    struct ledger_identity identity;
+    int64_t durable_at;
+    bool again; /* its maker was run again for it */
+    int losses;
+};
+
+/* What an attempt, or a point of its command, waits for. */
+struct wait {
+    struct item *item; /* NULL: nothing */
+    int64_t since;
+    bool ordered; /* the request is out */
+    bool fetched;
+};
+
+enum { WAIT_REQUEST, WAIT_POINT, WAITS };
+
+struct attempt {
+    struct list_link of_seat;
+    struct entry *entry;
+    struct seat *seat;
+    uint32_t number;
+    struct actor_state state;
+    struct machine_request what; /* the request at hand; while not ending */
+    uint64_t request;
+    int64_t since;
+    bool ending;    /* the worker has let it go; some of what it made is not durable yet */
+    bool counted;   /* among ledger->waiting */
+    bool reached;   /* the worker says, back again, that it has the request */
+    uint32_t point; /* asked for; 0: none */
+    struct machine_request point_what;
+    struct wait wait[WAITS];
+};
+
+struct durations {
+    int count, next;
+    int32_t ms[DURATIONS];
+};
+
+struct queued_order {
+    struct queued_order *next;
+    struct ledger_order order;
+};
+
+struct ledger {
+    const struct job *job;
+    struct ledger_limits limits;
+    struct hash_table entries, items;
+    struct list_link seats, ready, live;
+    int64_t *count;    /* [job->groups]: members; -1 while not known */
+    struct actor next; /* to be admitted */
+    int64_t admitted;  /* ready or live */
+    int64_t done, attempts, waiting;
+    int coming; /* items that are being made durable */
+    int slots, workers;
+    struct durations *durations; /* [job->states] */
+    struct queued_order *first, **last;
+    int64_t now;
+    enum ledger_result result;
+    struct error failure;
+};
+
+/* ledger_find.c */
+struct entry *entry_of(struct ledger *ledger, struct actor actor); /* makes it; NULL: no memory */
+struct entry *entry_named(struct ledger *ledger,
+                          const char *name); /* NULL where the job has none */
+struct seat *seat_find(struct ledger *ledger, uint32_t worker);
+struct attempt *attempt_at(struct ledger *ledger, const struct ledger_call *call);
+struct item *item_find(struct ledger *ledger, const char *key);
+/* The item, made where it is not there; NULL when that failed the job. */
+struct item *message_of(struct ledger *ledger, struct entry *from, struct entry *to,
+                        const char *name);
+struct item *object_of(struct ledger *ledger, const char *key, struct entry *maker,
+                       struct entry *kept);
+void item_free(struct ledger *ledger, struct item *item);
+/* False where the family has ended before it. */
+bool actor_is_within(const struct ledger *ledger, struct actor actor);
+
+/* ledger_order.c: NULL, and the job has failed, where there is no memory. */
+struct ledger_order *order_new(struct ledger *ledger, enum ledger_kind kind);
+const char *order_text(struct ledger *ledger, struct ledger_order *order, const char *text);
+void order_to(struct ledger *ledger, struct ledger_order *order, const struct attempt *attempt);
+void order_item(struct ledger *ledger, struct ledger_order *order, const struct item *item);
+void order_delete(struct ledger *ledger, const char *key, uint32_t attempt);
+void order_request(struct ledger *ledger, struct attempt *attempt);
+void order_point(struct ledger *ledger, struct attempt *attempt, bool nothing);
+void orders_free(struct ledger *ledger);
+
+/* ledger_item.c */
+/* It was made; fails the job where it is not what it was before. False then. */
+bool item_made(struct ledger *ledger, struct item *item, const struct ledger_identity *identity,
+               const struct entry *maker);
+void item_set(struct ledger *ledger, struct item *item, enum item_status status);
+/* Its copy is gone: it is to be made again. */
+void item_lost(struct ledger *ledger, struct item *item);
+/* Makes `attempt` wait for it; its maker runs again if nobody else would make it. */
+void item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item);
+
+/* ledger_step.c */
+/* Does what the machine says next. */
+void attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
+                     const struct error *error);
+/* The actor is done if nothing is pending. */
+void entry_settle(struct ledger *ledger, struct entry *entry);
+/* Sends what was held back until its object was there. */
+void attempt_go_on(struct ledger *ledger, struct attempt *attempt);
+
+/* ledger_schedule.c */
+void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat);
+/* Ends the attempt; the actor is run again if it has no other. `drop`: the worker is told. */
+void attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop);
+void attempt_recount(struct ledger *ledger, struct attempt *attempt);
+void entry_ready(struct ledger *ledger, struct entry *entry);
+/* Starts what can be started; finds out that nothing goes on. After each happening. */
+void ledger_schedule(struct ledger *ledger);
+void ledger_stragglers(struct ledger *ledger);
+/* The members of a family are known: those behind the last one end. */
+void ledger_close(struct ledger *ledger, int group, int64_t count);
+
+#endif

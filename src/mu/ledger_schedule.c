@@ -1,0 +1,350 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mu/ledger_private.h"
+
+/* ---- Attempts ------------------------------------------------------------------------------ */
+
+static bool waits(const struct attempt *attempt)
+{
+    for (int i = 0; i < WAITS; i++)
+        if (attempt->wait[i].item != NULL && attempt->wait[i].item->status == ITEM_MISSING)
+            return true;
+    return false;
+}
+
+void attempt_recount(struct ledger *ledger, struct attempt *attempt)
+{
+    bool now = waits(attempt);
+    ledger->waiting += now - attempt->counted;
+    attempt->counted = now;
+}
+
+static int free_place(const struct entry *entry)
+{
+    for (int i = 0; i < ATTEMPTS; i++)
+        if (entry->attempt[i] == NULL)
+            return i;
+    return -1;
+}
+
+void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat)
+{
+    struct attempt *attempt = calloc(1, sizeof *attempt);
+    struct error error;
+    if (attempt == NULL) {
+        error_set(&error, -ENOMEM, "out of memory");
+        ledger_fail(ledger, &error);
+        return;
+    }
+    attempt->entry = entry;
+    attempt->seat = seat;
+    attempt->number = ++entry->attempts_made;
+    entry->attempt[free_place(entry)] = attempt;
+    list_append(&seat->attempts, &attempt->of_seat);
+    seat->load++;
+    ledger->attempts++;
+    if (entry->status != ENTRY_LIVE) {
+        list_remove(&entry->link);
+        list_append(&ledger->live, &entry->link);
+        entry->status = ENTRY_LIVE;
+    }
+    int result = machine_start(ledger->job, entry->actor, &attempt->state, &error);
+    attempt_advance(ledger, attempt, result, &error);
+}
+
+static void leave_seat(struct attempt *attempt)
+{
+    if (attempt->seat != NULL)
+        attempt->seat->load--;
+    list_remove(&attempt->of_seat);
+    attempt->seat = NULL;
+}
+
+static void order_drop(struct ledger *ledger, const struct attempt *attempt)
+{
+    struct ledger_order *order = order_new(ledger, LEDGER_DROP);
+    if (order != NULL)
+        order_to(ledger, order, attempt);
+}
+
+void attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop)
+{
+    struct entry *entry = attempt->entry;
+    if (drop && attempt->seat != NULL)
+        order_drop(ledger, attempt);
+    memset(attempt->wait, 0, sizeof attempt->wait);
+    attempt_recount(ledger, attempt);
+    leave_seat(attempt);
+    for (int i = 0; i < ATTEMPTS; i++)
+        if (entry->attempt[i] == attempt)
+            entry->attempt[i] = NULL;
+    ledger->attempts--;
+    actor_state_free(&attempt->state);
+    machine_request_free(&attempt->point_what);
+    machine_request_free(&attempt->what);
+    free(attempt);
+    if (entry->status == ENTRY_LIVE && entry->attempt[0] == NULL && entry->attempt[1] == NULL)
+        entry_ready(ledger, entry);
+}
+
+static bool comes_before(const struct entry *a, const struct entry *b)
+{
+    return a->actor.group != b->actor.group ? a->actor.group < b->actor.group
+                                            : a->actor.index < b->actor.index;
+}
+
+void entry_ready(struct ledger *ledger, struct entry *entry)
+{
+    struct list_link *behind = ledger->ready.previous;
+    ledger->done -= entry->status == ENTRY_DONE;
+    ledger->admitted += entry->status == ENTRY_DONE || entry->status == ENTRY_IDLE;
+    entry->status = ENTRY_READY;
+    list_remove(&entry->link);
+    while (behind != &ledger->ready && comes_before(entry, LIST_ENTRY(behind, struct entry, link)))
+        behind = behind->previous;
+    list_append(behind->next, &entry->link);
+}
+
+/* ---- Placing ------------------------------------------------------------------------------- */
+
+/* The seat with the least to do for its slots; one other than the last that it failed on, if it can be. */
+static struct seat *choose_seat(const struct ledger *ledger, const struct entry *entry)
+{
+    struct seat *best = NULL;
+    bool best_avoided = false;
+    for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
+        struct seat *seat = LIST_ENTRY(link, struct seat, link);
+        bool avoided = entry->failures > 0 && entry->failed_worker == seat->worker;
+        if (best == NULL || avoided < best_avoided ||
+            (avoided == best_avoided &&
+             (int64_t)seat->load * best->slots < (int64_t)best->load * seat->slots)) {
+            best = seat;
+            best_avoided = avoided;
+        }
+    }
+    return best;
+}
+
+/* The first actor that was never admitted; false where there is none. */
+static bool find_next(struct ledger *ledger, struct entry **entry)
+{
+    struct actor *next = &ledger->next;
+    while (next->group < ledger->job->groups) {
+        if (!actor_is_within(ledger, *next)) {
+            if (ledger->count[next->group] < 0)
+                return false;
+            *next = (struct actor){.group = next->group + 1};
+            continue;
+        }
+        *entry = entry_of(ledger, *next);
+        if (*entry == NULL)
+            return false;
+        if ((*entry)->status == ENTRY_IDLE)
+            return true;
+        next->index++;
+    }
+    return false;
+}
+
+static int64_t window(const struct ledger *ledger)
+{
+    return ledger->limits.window > 0 ? ledger->limits.window : 4 * (int64_t)ledger->slots + 2;
+}
+
+static void place_all(struct ledger *ledger)
+{
+    struct entry *entry;
+    while (!list_empty(&ledger->seats) && ledger->result == LEDGER_RUNNING) {
+        if (!list_empty(&ledger->ready)) {
+            entry = LIST_ENTRY(ledger->ready.next, struct entry, link);
+        } else {
+            if (ledger->admitted >= window(ledger) || !find_next(ledger, &entry))
+                return;
+            ledger->admitted++;
+        }
+        attempt_start(ledger, entry, choose_seat(ledger, entry));
+    }
+}
+
+/* ---- When all wait ------------------------------------------------------------------------- */
+
+static void never_sent(struct ledger *ledger, const struct attempt *attempt,
+                       const struct item *item)
+{
+    struct error error;
+    const char *waiting = attempt->entry->name;
+    if (!item->is_message)
+        error_set(&error, -EDEADLK, "'%s' waits for object '%s', which '%s' does not make again",
+                  waiting, item->key, item->from->name);
+    else if (item->from->status == ENTRY_DONE)
+        error_set(&error, -EDEADLK, "'%s' waits for message '%s' of '%s', which ends without it",
+                  waiting, item->name, item->from->name);
+    else
+        error_set(&error, -EDEADLK,
+                  "all actors wait for one another: among them '%s' for message '%s' of '%s'",
+                  waiting, item->name, item->from->name);
+    ledger_fail(ledger, &error);
+}
+
+/* Whether somebody can be admitted, or run again, for this. */
+static bool resolve(struct ledger *ledger, struct item *item)
+{
+    bool idle = item->from->status == ENTRY_IDLE;
+    if (!idle && (item->from->status != ENTRY_DONE || item->again))
+        return false;
+    if (!actor_is_within(ledger, item->from->actor))
+        return false;
+    item->again |= !idle;
+    entry_ready(ledger, item->from);
+    return true;
+}
+
+static bool resolve_first(struct ledger *ledger)
+{
+    const struct attempt *stuck = NULL;
+    const struct item *missing = NULL;
+    for (struct list_link *link = ledger->live.next; link != &ledger->live; link = link->next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        for (int i = 0; i < ATTEMPTS * WAITS; i++) {
+            struct attempt *attempt = entry->attempt[i / WAITS];
+            struct item *item = attempt ? attempt->wait[i % WAITS].item : NULL;
+            if (item == NULL || item->status != ITEM_MISSING)
+                continue;
+            if (resolve(ledger, item))
+                return true;
+            if (missing == NULL || item->from->status == ENTRY_DONE) {
+                stuck = attempt;
+                missing = item;
+            }
+        }
+    }
+    if (missing != NULL)
+        never_sent(ledger, stuck, missing);
+    return false;
+}
+
+static bool all_wait(const struct ledger *ledger)
+{
+    return ledger->attempts > 0 && ledger->waiting == ledger->attempts && ledger->coming == 0 &&
+           list_empty(&ledger->ready) && !list_empty(&ledger->seats);
+}
+
+static void finish_if_done(struct ledger *ledger)
+{
+    struct entry *entry;
+    if (ledger->admitted == 0 && list_empty(&ledger->live) && !find_next(ledger, &entry) &&
+        ledger->next.group >= ledger->job->groups && ledger->result == LEDGER_RUNNING)
+        ledger->result = LEDGER_FINISHED;
+}
+
+void ledger_schedule(struct ledger *ledger)
+{
+    do {
+        place_all(ledger);
+    } while (ledger->result == LEDGER_RUNNING && all_wait(ledger) && resolve_first(ledger));
+    finish_if_done(ledger);
+}
+
+/* ---- Families that end --------------------------------------------------------------------- */
+
+static void end_entry(struct ledger *ledger, struct entry *entry)
+{
+    entry->status = ENTRY_IDLE;
+    ledger->admitted--;
+    list_remove(&entry->link);
+    for (int i = 0; i < ATTEMPTS; i++)
+        if (entry->attempt[i] != NULL)
+            attempt_end(ledger, entry->attempt[i], true);
+}
+
+static void end_behind(struct ledger *ledger, struct list_link *list, int group, int64_t count)
+{
+    for (struct list_link *link = list->next, *next; link != list; link = next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        next = link->next;
+        if (entry->actor.group == group && entry->actor.index >= count)
+            end_entry(ledger, entry);
+    }
+}
+
+void ledger_close(struct ledger *ledger, int group, int64_t count)
+{
+    struct error error;
+    int64_t before = ledger->count[group];
+    if (before >= 0 && before != count) {
+        error_set(&error, -EBADMSG,
+                  "task not deterministic: family '%s' had %lld members, and now has %lld",
+                  ledger->job->group[group].name, (long long)before, (long long)count);
+        ledger_fail(ledger, &error);
+    }
+    if (before >= 0)
+        return;
+    ledger->count[group] = count;
+    end_behind(ledger, &ledger->live, group, count);
+    end_behind(ledger, &ledger->ready, group, count);
+}
+
+/* ---- Stragglers ---------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int64_t too_long(const struct durations *durations)
+{
+    int32_t sorted[DURATIONS];
+    if (durations->count < STRAGGLER_KNOWN)
+        return INT64_MAX;
+    memcpy(sorted, durations->ms, (size_t)durations->count * sizeof sorted[0]);
+    qsort(sorted, (size_t)durations->count, sizeof sorted[0], compare);
+    int64_t limit = (int64_t)STRAGGLER_FACTOR * sorted[durations->count / 2];
+    return limit < STRAGGLER_LEAST_MS ? STRAGGLER_LEAST_MS : limit;
+}
+
+static int commands_of(const struct seat *seat)
+{
+    int commands = 0;
+    const struct list_link *head = &seat->attempts;
+    for (const struct list_link *link = head->next; link != head; link = link->next) {
+        const struct attempt *attempt = LIST_ENTRY(link, struct attempt, of_seat);
+        commands += attempt->what.kind == JOB_RUN && attempt->point == 0;
+    }
+    return commands;
+}
+
+static struct seat *idle_seat(const struct ledger *ledger, const struct seat *other)
+{
+    for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
+        struct seat *seat = LIST_ENTRY(link, struct seat, link);
+        if (seat != other && commands_of(seat) < seat->slots)
+            return seat;
+    }
+    return NULL;
+}
+
+static bool straggles(const struct ledger *ledger, const struct attempt *attempt)
+{
+    return !attempt->ending && attempt->what.kind == JOB_RUN && attempt->what.points == 0 &&
+           ledger->now - attempt->since > too_long(&ledger->durations[attempt->state.state]);
+}
+
+void ledger_stragglers(struct ledger *ledger)
+{
+    struct list_link *last = ledger->live.previous;
+    for (struct list_link *link = ledger->live.next; link != &ledger->live; link = link->next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        struct attempt *attempt = entry->attempt[0] ? entry->attempt[0] : entry->attempt[1];
+        if (free_place(entry) >= 0 && straggles(ledger, attempt)) {
+            struct seat *seat = idle_seat(ledger, attempt->seat);
+            if (seat == NULL)
+                return;
+            attempt_start(ledger, entry, seat);
+        }
+        if (link == last)
+            return;
+    }
+}
