@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
     {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
     {"keys", command_keys, "make the certificates of a deployment"},
+    {"rendezvous", command_rendezvous, "serve as the place where workers meet"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
