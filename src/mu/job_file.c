@@ -322,16 +322,11 @@ static int read_job(const struct job_reader *reader, const struct node *root,
 
 static json_t *parse_json(const struct job_reader *reader)
 {
-    json_error_t where;
-    json_t *json = json_loadb(reader->text, reader->length, JSON_REJECT_DUPLICATES, &where);
-    if (json != NULL)
-        return json;
-    if (json_error_code(&where) == json_error_out_of_memory)
-        node_no_memory(reader);
-    else
-        error_set(reader->error, -EINVAL, "%s:%d: %s", reader->name,
-                  where.line > 0 ? where.line : 1, where.text);
-    return NULL;
+    int line;
+    json_t *json = value_parse(reader->text, reader->length, &line, reader->error);
+    if (json == NULL && reader->error->code == -EINVAL)
+        error_prefix(reader->error, "%s:%d", reader->name, line);
+    return json;
 }
 
 int job_file_parse(const char *name, const char *text, size_t length,

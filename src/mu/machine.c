@@ -134,11 +134,16 @@ static int take_values(const struct job *job, struct actor actor,
         error_set(error, -EBADMSG, "the file has more than %d bytes", JOB_MOST_FILE_VALUES);
         return 0;
     }
-    json_error_t where;
-    json_t *values = json_loadb(outcome->content, outcome->length, JSON_REJECT_DUPLICATES, &where);
+    int line;
+    json_t *values = value_parse(outcome->content, outcome->length, &line, error);
+    if (values == NULL && error->code == -ENOMEM)
+        return -ENOMEM;
+    if (values == NULL) {
+        error_prefix(error, "the file's line %d", line);
+        return 0;
+    }
     if (!json_is_object(values)) {
-        error_set(error, -EBADMSG, "the file is not one JSON object%s%s",
-                  values == NULL ? ": " : "", values == NULL ? where.text : "");
+        error_set(error, -EBADMSG, "the file is not a JSON object");
         json_decref(values);
         return 0;
     }

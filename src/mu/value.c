@@ -29,6 +29,21 @@ bool value_equal(const struct job_value *a, const struct job_value *b)
     return a->type == JOB_STRING ? strcmp(a->string, b->string) == 0 : a->integer == b->integer;
 }
 
+json_t *value_parse(const char *text, size_t length, int *line, struct error *error)
+{
+    json_error_t where;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    *line = json == NULL && where.line > 0 ? where.line : 1;
+    if (json != NULL)
+        return json;
+    /* Jansson does not always say so when it has no memory, but then it says nothing. */
+    if (json_error_code(&where) == json_error_out_of_memory || where.text[0] == '\0')
+        error_set(error, -ENOMEM, "out of memory");
+    else
+        error_set(error, -EINVAL, "%s", where.text);
+    return NULL;
+}
+
 json_t *value_to_json(const struct job_value *value)
 {
     switch (value->type) {

@@ -13,6 +13,10 @@ void value_free(struct job_value *value);
 
 bool value_equal(const struct job_value *a, const struct job_value *b);
 
+/* Parses JSON without repeated members, for the caller to json_decref. NULL with -EINVAL and what is wrong, or
+ * with -ENOMEM, in `error`. */
+json_t *value_parse(const char *text, size_t length, int *line, struct error *error);
+
 /* A new reference; NULL where there is no memory. */
 json_t *value_to_json(const struct job_value *value);
 /* False where `json` is no value of that type, or a string too long. The string stays `json`'s. */

@@ -7,6 +7,7 @@ BUILD is a build folder made with -Dfuzzers=true. A finding's input is left in B
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -16,7 +17,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NAMES = ["frame", "state", "ivf", "y4m", "journal", "message"]
+NAMES = ["frame", "state", "ivf", "y4m", "job", "journal", "message"]
 # Streams with all of libvpx's tools: clip size, options of vpxenc.
 STREAMS = [
     ("48x32", ["--auto-alt-ref=1", "--lag-in-frames=6", "--passes=2"]),
@@ -53,6 +54,9 @@ def make_seeds(folder, excamera):
     """Fills folder/NAME for every fuzzer."""
     for name in NAMES:
         (folder / name).mkdir()
+    for path in (ROOT / "examples").glob("*.json"):
+        job = json.loads(path.read_text(encoding="utf-8"))
+        (folder / "job" / path.stem).write_text(json.dumps(job, separators=(",", ":")), encoding="utf-8")
     for i, (size, options) in enumerate(STREAMS):
         clip, stream, state = folder / f"{i}.y4m", folder / f"{i}.ivf", folder / f"{i}.state"
         run(ROOT / "scripts/make-clip.sh", clip, size, 8, 25)
