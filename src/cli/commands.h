@@ -14,5 +14,6 @@ int command_vp8(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_rendezvous(int argc, char **argv);
+int command_worker(int argc, char **argv);
 
 #endif

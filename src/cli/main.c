@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
     {"keys", command_keys, "make the certificates of a deployment"},
     {"rendezvous", command_rendezvous, "serve as the place where workers meet"},
+    {"worker", command_worker, "work for a coordinator: what engines start"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -12,8 +12,6 @@
 #include "mu/worker_files.h"
 #include "net/identity.h"
 
-#define JOB "film-7"
-
 struct said {
     struct list_link link;
     Mu__Envelope *envelope;
@@ -230,6 +228,26 @@ static void fill_invocation(struct farm *farm)
     invocation->patience_ms = 60000;
 }
 
+static void open_rendezvous(struct farm *farm)
+{
+    struct error error;
+    const struct rendezvous_options options = {
+        .host = "127.0.0.1",
+        .credentials = {.own = issue(farm->authority, IDENTITY_RENDEZVOUS, CERTIFICATE_SERVER),
+                        .authority = farm->authority},
+        .memory = 1 << 20,
+        .spill = farm->folder,
+    };
+    if (rendezvous_new(farm->network, &options, &farm->rendezvous, &error) < 0 ||
+        rendezvous_register(farm->rendezvous, JOB, farm->job_authority, &error) < 0)
+        die(&error);
+    certificate_free(options.credentials.own);
+    farm->invocation.rendezvous = calloc(1, sizeof *farm->invocation.rendezvous);
+    farm->invocation.rendezvous_count = 1;
+    farm->invocation.rendezvous[0].host = strdup("127.0.0.1");
+    farm->invocation.rendezvous[0].port = rendezvous_port(farm->rendezvous);
+}
+
 int farm_set_up(void **state)
 {
     struct farm *farm = calloc(1, sizeof *farm);
@@ -254,6 +272,7 @@ int farm_set_up(void **state)
         tls_server_new(lookup, farm, &farm->server, &error) < 0)
         die(&error);
     farm_listen(farm);
+    open_rendezvous(farm);
     *state = farm;
     return 0;
 }
@@ -265,6 +284,7 @@ int farm_tear_down(void **state)
         uv_process_kill(&farm->process, SIGKILL);
     UNTIL(farm, !farm->running);
     listener_close(farm->listener);
+    rendezvous_free(farm->rendezvous);
     network_free(farm->network);
     uv_close((uv_handle_t *)&farm->tick, NULL);
     uv_run(&farm->loop, UV_RUN_DEFAULT);
@@ -548,6 +568,13 @@ const Mu__Outcome *farm_outcome(struct farm *farm, struct call call)
     said->taken = true;
     farm_acknowledge(farm, call);
     return said->envelope->outcome;
+}
+
+void farm_expect_ok(struct farm *farm, struct call call)
+{
+    const Mu__Outcome *outcome = farm_outcome(farm, call);
+    if (outcome->result != MU__OUTCOME__RESULT__OK)
+        fail_msg("%s %llu: %s", call.actor, (unsigned long long)call.request, outcome->error);
 }
 
 /* ---- Files and processes ------------------------------------------------------------------- */

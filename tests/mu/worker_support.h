@@ -13,9 +13,12 @@
 #include <cmocka.h>
 
 #include "mu/invocation.h"
+#include "mu/rendezvous.h"
 #include "mu/wire.h"
 #include "net/channel.h"
 #include "net/list.h"
+
+#define JOB "film-7"
 
 struct farm {
     uv_loop_t loop;
@@ -25,6 +28,7 @@ struct farm {
     struct tls_domain *domain;
     struct tls_server *server;
     struct listener *listener;
+    struct rendezvous *rendezvous;
     char folder[64]; /* holds "store", "scratch" and "invocation.json" */
     struct invocation invocation;
 
@@ -102,13 +106,8 @@ const Mu__Outcome *farm_outcome(struct farm *farm, struct call call);
 const Mu__Envelope *farm_take(struct farm *farm, Mu__Envelope__BodyCase body);
 /* Whether one of this kind has come, and is not taken out. */
 bool farm_said(struct farm *farm, Mu__Envelope__BodyCase body);
-/* Does the request, whose outcome must be good. */
-#define EXPECT_OK(farm, call)                                                                      \
-    do {                                                                                           \
-        const Mu__Outcome *got = farm_outcome(farm, call);                                         \
-        if (got->result != MU__OUTCOME__RESULT__OK)                                                \
-            fail_msg("%s", got->error);                                                            \
-    } while (0)
+/* Waits for the outcome, which must be good. */
+void farm_expect_ok(struct farm *farm, struct call call);
 
 /* A file in the farm's folder. */
 void farm_write(struct farm *farm, const char *path, const char *text);

@@ -1,0 +1,336 @@
+/* What is asked of a worker, one kind each, from its start to its outcome. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mu/worker_private.h"
+
+/* A file that is read and sent in an envelope. */
+#define READ_MOST (512u * 1024)
+
+struct activity *activity_current(struct attempt *attempt)
+{
+    for (struct list_link *link = attempt->activities.next; link != &attempt->activities;
+         link = link->next) {
+        struct activity *activity = LIST_ENTRY(link, struct activity, link);
+        if (activity->point == 0)
+            return activity;
+    }
+    return NULL;
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+static void activity_free(struct activity *activity)
+{
+    struct attempt *attempt = activity->attempt;
+    list_remove(&activity->link);
+    wire_free(activity->envelope);
+    free(activity);
+    attempt_release(attempt);
+}
+
+static void report_request(struct activity *activity, Mu__Envelope *envelope)
+{
+    struct attempt *attempt = activity->attempt;
+    packed_free(&attempt->outcome);
+    attempt->acknowledged = false;
+    attempt->done = activity->quit && envelope->outcome->result == MU__OUTCOME__RESULT__OK;
+    if (session_pack(attempt->worker, envelope, &attempt->outcome))
+        session_transmit(attempt->worker, &attempt->outcome);
+}
+
+static void report_point(struct activity *activity, Mu__Outcome *outcome)
+{
+    struct activity *run = activity_current(activity->attempt);
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__PointOutcome point = MU__POINT_OUTCOME__INIT;
+    struct packed packed;
+    point.call = outcome->call;
+    outcome->call = NULL;
+    point.id = activity->point;
+    point.outcome = outcome;
+    envelope.body_case = MU__ENVELOPE__BODY_POINT_OUTCOME;
+    envelope.point_outcome = &point;
+    if (run == NULL || run->request != activity->request ||
+        !session_pack(activity->attempt->worker, &envelope, &packed))
+        return;
+    session_transmit(activity->attempt->worker, &packed);
+    run_answer(run, activity->point, outcome->result == MU__OUTCOME__RESULT__OK, packed);
+}
+
+void activity_finish(struct activity *activity, Mu__Outcome *outcome)
+{
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__Call call;
+    uint64_t now = uv_hrtime();
+    attempt_call(activity->attempt, activity->request, &call);
+    outcome->call = &call;
+    if (outcome->result != MU__OUTCOME__RESULT__OK && activity->timed_out)
+        outcome->result = MU__OUTCOME__RESULT__TIMEOUT;
+    if (activity->started == 0)
+        activity->started = now;
+    outcome->started_us = (activity->started - activity->came) / 1000;
+    outcome->took_us = (now - activity->started) / 1000;
+    envelope.body_case = MU__ENVELOPE__BODY_OUTCOME;
+    envelope.outcome = outcome;
+    bool over = activity->attempt->over;
+    if (!over && activity->point == 0)
+        report_request(activity, &envelope);
+    else if (!over)
+        report_point(activity, outcome);
+    activity_free(activity);
+}
+
+static void fill_identity(Mu__Identity *to, const struct store_identity *from)
+{
+    mu__identity__init(to);
+    to->size = from->size;
+    to->sha256.data = (uint8_t *)from->sha256;
+    to->sha256.len = SHA256_SIZE;
+}
+
+void activity_ok(struct activity *activity, const struct store_identity *identity)
+{
+    Mu__Outcome outcome = MU__OUTCOME__INIT;
+    Mu__Identity said;
+    if (identity != NULL) {
+        fill_identity(&said, identity);
+        outcome.identity = &said;
+    }
+    activity_finish(activity, &outcome);
+}
+
+void activity_fail(struct activity *activity, const char *reason)
+{
+    Mu__Outcome outcome = MU__OUTCOME__INIT;
+    outcome.result = MU__OUTCOME__RESULT__FAILED;
+    outcome.error = (char *)(activity->timed_out ? "the time limit was reached" : reason);
+    activity_finish(activity, &outcome);
+}
+
+void activity_finish_with(struct activity *activity, const struct error *error,
+                          const struct store_identity *identity)
+{
+    activity->operation = NULL;
+    if (error->code < 0)
+        activity_fail(activity, error->message);
+    else
+        activity_ok(activity, identity);
+}
+
+/* ---- Objects and files --------------------------------------------------------------------- */
+
+static void on_stored(void *opaque, const struct store_result *result)
+{
+    struct activity *activity = opaque;
+    bool known =
+        activity->put != NULL || (activity->get != NULL && activity->get->expected != NULL);
+    activity_finish_with(activity, &result->error, known ? &result->identity : NULL);
+}
+
+static void start_get(struct activity *activity)
+{
+    struct attempt *attempt = activity->attempt;
+    struct store_identity expected;
+    struct error error;
+    const Mu__Identity *wanted = activity->get->expected;
+    struct store_get get = {
+        .key = activity->get->key,
+        .to = {.folder = attempt->files, .path = activity->get->file},
+        .length = STORE_TO_END,
+        .link = true,
+    };
+    if (wanted != NULL && !wire_identity_valid(wanted)) {
+        activity_fail(activity, "the expected identity has no SHA-256");
+        return;
+    }
+    if (wanted != NULL) {
+        expected.size = wanted->size;
+        memcpy(expected.sha256, wanted->sha256.data, SHA256_SIZE);
+        get.expected = &expected;
+    }
+    int code = attempt_make_way(attempt, activity->get->file, &error);
+    if (code == 0)
+        code = store_get(attempt->worker->store, &get, on_stored, activity, &activity->operation,
+                         &error);
+    if (code < 0)
+        activity_fail(activity, error.message);
+}
+
+static void start_put(struct activity *activity)
+{
+    struct attempt *attempt = activity->attempt;
+    struct error error;
+    const struct store_put put = {
+        .from = {.folder = attempt->files, .path = activity->put->file},
+        .key = activity->put->key,
+        .attempt = attempt->number,
+    };
+    if (store_put(attempt->worker->store, &put, on_stored, activity, &activity->operation, &error) <
+        0)
+        activity_fail(activity, error.message);
+}
+
+static void on_read(void *opaque, const struct files_result *result)
+{
+    struct activity *activity = opaque;
+    if (result->error.code < 0) {
+        activity_fail(activity, result->error.message);
+        return;
+    }
+    Mu__Outcome outcome = MU__OUTCOME__INIT;
+    outcome.content.data = result->content;
+    outcome.content.len = result->size;
+    activity_finish(activity, &outcome);
+}
+
+static void start_read(struct activity *activity)
+{
+    const Mu__Read *read = activity->read;
+    size_t most = read->limit < READ_MOST ? read->limit : READ_MOST;
+    if (files_read(activity->attempt->worker->loop, activity->attempt->files, read->file, most,
+                   on_read, activity) < 0)
+        activity_fail(activity, "out of memory");
+}
+
+/* ---- The beginning ------------------------------------------------------------------------- */
+
+static struct activity *activity_new(struct attempt *attempt, Mu__Envelope *envelope)
+{
+    struct activity *activity = calloc(1, sizeof *activity);
+    if (activity == NULL) {
+        struct error error;
+        error_set(&error, -ENOMEM, "out of memory");
+        wire_free(envelope);
+        worker_end(attempt->worker, &error);
+        return NULL;
+    }
+    activity->attempt = attempt;
+    activity->envelope = envelope;
+    activity->came = uv_hrtime();
+    list_append(&attempt->activities, &activity->link);
+    attempt_hold(attempt);
+    return activity;
+}
+
+static void start(struct activity *activity)
+{
+    if (activity->run != NULL) {
+        run_start(activity);
+        return;
+    }
+    activity->started = activity->came;
+    if (activity->get != NULL)
+        start_get(activity);
+    else if (activity->put != NULL)
+        start_put(activity);
+    else if (activity->read != NULL)
+        start_read(activity);
+    else if (activity->send != NULL)
+        message_send(activity);
+    else if (activity->receive != NULL)
+        message_receive(activity);
+    else if (activity->quit)
+        message_settle(activity);
+    else
+        activity_ok(activity, NULL);
+}
+
+void activity_request(struct attempt *attempt, Mu__Envelope *envelope)
+{
+    const Mu__Request *request = envelope->request;
+    attempt->request = request->call->request;
+    struct activity *activity = activity_new(attempt, envelope);
+    if (activity == NULL)
+        return;
+    activity->request = request->call->request;
+    activity->timeout_ms = request->timeout_ms;
+    activity->priority = (int32_t)request->priority;
+    switch (request->what_case) {
+    case MU__REQUEST__WHAT_GET:
+        activity->get = request->get;
+        break;
+    case MU__REQUEST__WHAT_PUT:
+        activity->put = request->put;
+        break;
+    case MU__REQUEST__WHAT_RUN:
+        activity->run = request->run;
+        break;
+    case MU__REQUEST__WHAT_SEND:
+        activity->send = request->send;
+        break;
+    case MU__REQUEST__WHAT_RECEIVE:
+        activity->receive = request->receive;
+        break;
+    case MU__REQUEST__WHAT_READ:
+        activity->read = request->read;
+        break;
+    case MU__REQUEST__WHAT_QUIT:
+        activity->quit = true;
+        break;
+    default:
+        activity_fail(activity, "a request of a kind that this worker does not know");
+        return;
+    }
+    start(activity);
+}
+
+void activity_point(struct attempt *attempt, Mu__Envelope *envelope)
+{
+    const Mu__PointRequest *request = envelope->point_request;
+    struct activity *activity = activity_new(attempt, envelope);
+    if (activity == NULL)
+        return;
+    activity->request = request->call->request;
+    activity->point = request->id;
+    switch (request->what_case) {
+    case MU__POINT_REQUEST__WHAT_GET:
+        activity->get = request->get;
+        break;
+    case MU__POINT_REQUEST__WHAT_PUT:
+        activity->put = request->put;
+        break;
+    case MU__POINT_REQUEST__WHAT_SEND:
+        activity->send = request->send;
+        break;
+    case MU__POINT_REQUEST__WHAT_RECEIVE:
+        activity->receive = request->receive;
+        break;
+    case MU__POINT_REQUEST__WHAT_NOTHING:
+        break;
+    case MU__POINT_REQUEST__WHAT_REFUSED:
+        activity_fail(activity, request->refused->reason);
+        return;
+    default:
+        activity_fail(activity, "a request of a kind that this worker does not know");
+        return;
+    }
+    start(activity);
+}
+
+/* ---- Stopping ------------------------------------------------------------------------------ */
+
+/* Threads' work on files is not stopped: it is short, and its end is the activity's. */
+void activity_cancel(struct activity *activity)
+{
+    activity->cancelled = true;
+    if (activity->operation != NULL)
+        store_cancel(activity->operation);
+    else if (activity->run != NULL)
+        run_cancel(activity);
+    else if (activity->waiting) {
+        message_stop_receiving(activity);
+        activity_fail(activity, "cancelled");
+    }
+}
+
+void activity_tick(struct activity *activity)
+{
+    uint64_t limit = activity->timeout_ms * UINT64_C(1000000);
+    if (limit == 0 || activity->run != NULL || activity->cancelled ||
+        uv_hrtime() - activity->came < limit)
+        return;
+    activity->timed_out = true;
+    activity_cancel(activity);
+}

@@ -1,0 +1,209 @@
+/* The parts of a worker: what is asked of it (attempts, each with a request and perhaps a point of that),
+ * and who does it (slots, threads for files, the store, other workers). */
+#ifndef MU_WORKER_PRIVATE_H
+#define MU_WORKER_PRIVATE_H
+
+#include "mu/messenger.h"
+#include "mu/slot.h"
+#include "mu/wire.h"
+#include "mu/worker.h"
+#include "mu/worker_files.h"
+#include "net/list.h"
+#include "store/store.h"
+
+enum {
+    WORKER_TICK_MS = 100, /* how often it looks at the time */
+    WORKER_ACTOR_SIZE = WIRE_NAME_MOST + 1,
+};
+
+/* An envelope as it is sent. */
+struct packed {
+    uint8_t *bytes; /* NULL: none */
+    size_t size;
+};
+
+struct worker {
+    uv_loop_t *loop;
+    void (*ended)(void *opaque, const struct error *reason);
+    void *opaque;
+
+    /* what it was told */
+    char *job, *version, *build, *facts, *program;
+    char **slot_argv;
+    uint32_t number, slots;
+    uint64_t patience_ms;
+    uint8_t token[INVOCATION_MOST_TOKEN];
+    size_t token_size;
+    struct invocation_place coordinator;
+
+    struct network *network;
+    struct tls_client *tls;
+    struct store *store;
+    struct messenger *messenger;
+    char *folder; /* of its own, in the scratch folder */
+    int root;     /* the same, open */
+    uv_timer_t tick;
+
+    /* the session with the coordinator: worker_session.c */
+    struct channel *channel; /* NULL while there is none */
+    bool welcomed;           /* on this connection */
+    bool suspect;            /* was silent for too long when last looked at */
+    uint64_t epoch;          /* the highest seen */
+    uint32_t heartbeat_ms;
+    uint64_t spoke_at, lost_at, dial_at; /* in the loop's milliseconds */
+    unsigned pause_ms;                   /* before dialling again */
+    struct error lost_why;               /* the last connection */
+
+    struct list_link attempts;
+    uint64_t drafts; /* files of its own so far, for their names */
+
+    /* worker_run.c */
+    struct list_link lanes, runs; /* struct lane; struct activity that wait for a core, in order */
+    unsigned busy_cores, lane_count;
+
+    bool ending, store_closed, removed;
+    bool failed; /* `reason` says why it ends */
+    struct error reason;
+};
+
+/* ---- attempts ------------------------------------------------------------------------------ */
+
+struct attempt {
+    struct worker *worker;
+    struct list_link link;
+    char actor[WORKER_ACTOR_SIZE];
+    uint32_t number;
+    uint64_t request; /* the last that came */
+    /* Two folders in the worker's: what commands see, and what they do not. */
+    char folder[WORKER_ACTOR_SIZE + 16];
+    int files, own;
+    struct list_link activities; /* the request, and one of its points */
+    struct list_link sends;      /* struct outgoing */
+    struct packed outcome;       /* of the last request, kept until the next one comes */
+    bool acknowledged;
+    bool done; /* a "quit" ended well */
+    bool over; /* dropped or done: it goes as soon as nothing uses it */
+    unsigned users;
+};
+
+/* A request being done, or what a process asked for at a point of it. */
+struct activity {
+    struct attempt *attempt;
+    struct list_link link;
+    Mu__Envelope *envelope; /* holds what is asked */
+    uint64_t request;
+    uint32_t point; /* the id; 0 for the request itself */
+    uint32_t timeout_ms;
+    int32_t priority;
+    uint64_t came, started; /* in nanoseconds of uv_hrtime() */
+    bool waiting;           /* for what comes from outside: a message, or that all is durable */
+    bool timed_out, cancelled;
+    const Mu__Get *get; /* one of these, or none where there is nothing to do */
+    const Mu__Put *put;
+    const Mu__Run *run;
+    const Mu__Send *send;
+    const Mu__Receive *receive;
+    const Mu__Read *read;
+    bool quit;
+    struct store_operation *operation; /* under way */
+    struct run *running;               /* of a run */
+    struct outgoing *outgoing;         /* of a send */
+    struct messenger_receive *receiving;
+};
+
+/* A message that an attempt has sent. */
+struct outgoing {
+    struct attempt *attempt;
+    struct list_link link;
+    char to[WORKER_ACTOR_SIZE], name[WORKER_ACTOR_SIZE];
+    uint64_t request; /* the call that sent it */
+    char file[32];    /* in the attempt's own folder */
+    struct store_identity identity;
+    bool known;   /* its identity */
+    bool clashed; /* it is known elsewhere with another one */
+    struct messenger_send *send;
+    struct store_operation *put; /* under way */
+    struct packed stored;        /* once it is durable */
+    unsigned tries;
+    uint64_t retry_at;    /* 0: not */
+    struct error failure; /* where no more tries are made; code 0 otherwise */
+};
+
+/* worker_attempt.c */
+struct attempt *attempt_find(struct worker *worker, const char *actor, uint32_t number);
+/* Makes its folders. NULL where that fails. */
+struct attempt *attempt_new(struct worker *worker, const char *actor, uint32_t number,
+                            struct error *error);
+/* Ends what it is at, and forgets it. */
+void attempt_drop(struct attempt *attempt);
+void attempt_hold(struct attempt *attempt);
+void attempt_release(struct attempt *attempt);
+/* A name for a file in an attempt's own folder. */
+void attempt_draft(struct attempt *attempt, char name[32]);
+/* Makes the folders on the way to a file of its scratch folder. */
+int attempt_make_way(struct attempt *attempt, const char *file, struct error *error);
+/* Fills a call for messages about it. */
+void attempt_call(struct attempt *attempt, uint64_t request, Mu__Call *call);
+
+/* worker_activity.c: what is asked, one kind each. */
+void activity_request(struct attempt *attempt, Mu__Envelope *envelope);
+void activity_point(struct attempt *attempt, Mu__Envelope *envelope);
+/* The request that the attempt is at, or NULL. */
+struct activity *activity_current(struct attempt *attempt);
+/* Stops it; it ends with its outcome soon. */
+void activity_cancel(struct activity *activity);
+/* Looks at the time. */
+void activity_tick(struct activity *activity);
+/* Ends it, well or badly; sends the outcome and frees it. Times and result are filled in here. */
+void activity_finish(struct activity *activity, Mu__Outcome *outcome);
+void activity_ok(struct activity *activity, const struct store_identity *identity);
+void activity_fail(struct activity *activity, const char *reason);
+/* Ends it as the store's or a file's work came out. */
+void activity_finish_with(struct activity *activity, const struct error *error,
+                          const struct store_identity *identity);
+
+/* worker_run.c */
+void run_start(struct activity *activity);
+void run_cancel(struct activity *activity);
+/* The point that the run's process waits at: whether it was asked for under this id. */
+bool run_waits_at(struct activity *run, uint32_t point);
+/* A request for this point came: the coordinator knows all that was said of earlier ones. */
+void run_point_asked(struct activity *run, uint32_t point);
+/* A point is done: the process goes on. */
+void run_answer(struct activity *run, uint32_t point, bool ok, struct packed outcome);
+/* Says to a new connection what is to be said of its points. */
+void run_resend(struct activity *run);
+/* Ends slots that nobody needs any more; all of them at the worker's end. */
+void run_tick(struct worker *worker);
+void run_close_lanes(struct worker *worker);
+
+/* worker_message.c */
+void message_send(struct activity *activity);
+void message_receive(struct activity *activity);
+/* Nothing more comes. */
+void message_stop_receiving(struct activity *activity);
+void message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch);
+/* As struct messenger_handlers has it, of a worker. */
+void message_clash(void *opaque, const struct label *label, const struct store_identity *sent,
+                   const struct store_identity *known);
+/* A "quit": waits until all messages are durable. */
+void message_settle(struct activity *activity);
+void message_tick(struct attempt *attempt, uint64_t now);
+void message_cancel(struct attempt *attempt);
+void message_free_all(struct attempt *attempt);
+
+/* worker_session.c */
+void session_tick(struct worker *worker);
+/* Says goodbye, within a bounded time. */
+void session_close(struct worker *worker);
+bool session_pack(struct worker *worker, const Mu__Envelope *envelope, struct packed *packed);
+/* Sends it where there is somebody to send it to. */
+void session_transmit(struct worker *worker, const struct packed *packed);
+void packed_free(struct packed *packed);
+
+/* worker.c: ends the worker; NULL where it was dismissed. */
+void worker_end(struct worker *worker, const struct error *reason);
+/* Goes on with ending where nothing is under way any more. */
+void worker_end_on(struct worker *worker);
+
+#endif
