@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "net/stream_private.h"
@@ -77,9 +78,18 @@ static void on_check(uv_check_t *check)
     rest_if_done(network);
 }
 
+/* libuv's writes raise it where the other side is gone; we look at their result. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction present;
+    if (sigaction(SIGPIPE, NULL, &present) == 0 && present.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 int network_new(uv_loop_t *loop, struct network **made, struct error *error)
 {
     *made = NULL;
+    ignore_broken_pipes();
     struct network *network = calloc(1, sizeof *network);
     if (!network || !(network->bio_method = secure_bio_method())) {
         free(network);

@@ -6,9 +6,12 @@
 
 #include "net/stream_private.h"
 
-/* What the protocol itself may add to a full queue: a peer that makes us answer and reads nothing must
- * not make it grow. */
-enum { QUEUE_SLACK = 262144 };
+/* What TLS may add to a full queue: its part of each record, and some answers. A peer that makes us
+ * answer and reads nothing must not make it grow. */
+static size_t queue_most(const struct stream *stream)
+{
+    return stream->limits.queue + stream->limits.queue / 64 + 32768;
+}
 
 /* Bytes on their way, in libuv's queue. */
 struct pending {
@@ -57,7 +60,7 @@ static void on_written(uv_write_t *request, int status)
 
 static void queue_up(struct stream *stream, const uint8_t *bytes, size_t size)
 {
-    if (stream->queued + size > stream->limits.queue + QUEUE_SLACK) {
+    if (stream->queued + size > queue_most(stream)) {
         stream_break(stream, -ENOBUFS, "the other side does not read what it asked for");
         return;
     }

@@ -34,7 +34,8 @@ struct network_counters {
     uint64_t longest_handshakes;    /* most nanoseconds of handshakes in one loop turn */
 };
 
-/* Makes what the loop's streams share. -ENOMEM. */
+/* Makes what the loop's streams share. The process ignores SIGPIPE from now on, unless it has a
+ * handler for it. -ENOMEM. */
 int network_new(uv_loop_t *loop, struct network **network, struct error *error);
 /* Ends what is open: streams call `closed` with -ECANCELED. All is freed when the loop has run until
  * nothing is left; `network` must not be used any more but by the streams that end. NULL is
