@@ -221,7 +221,7 @@ static int check_state(struct checker *checker, const struct scope *scope, int i
     const struct job_state *state = &checker->job->state[index];
     const struct job_group *group = &checker->job->group[scope->actor.group];
     struct machine_request request;
-    struct error error;
+    struct error error = {0};
     int code = request_fill(scope, state, &request, &error);
     if (code == -ENOMEM)
         return node_no_memory(checker->reader);

@@ -432,13 +432,32 @@ static void filter_joins_its_pieces(void **state)
     }
 }
 
+/* ---- The documentation --------------------------------------------------------------------- */
+
+static void documented_job_loads(void **state)
+{
+    (void)state;
+    static char page[65536];
+    struct job *job;
+    struct error error = {0};
+    FILE *file = fopen(PROJECT_ROOT "/docs/job-format.md", "r");
+    assert_non_null(file);
+    page[fread(page, 1, sizeof page - 1, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+    char *begin = strstr(page, "```json\n"), *end = begin != NULL ? strstr(begin, "\n```") : NULL;
+    assert_non_null(end);
+    begin += strlen("```json\n");
+    if (job_file_parse("page", begin, (size_t)(end - begin), NULL, 0, &job, &error) < 0)
+        fail_msg("%s", error.message);
+    job_free(job);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ring_goes_round),
-        cmocka_unit_test(encode_takes_its_steps),
-        cmocka_unit_test(encode_has_priorities),
-        cmocka_unit_test(filter_joins_its_pieces),
+        cmocka_unit_test(ring_goes_round),       cmocka_unit_test(encode_takes_its_steps),
+        cmocka_unit_test(encode_has_priorities), cmocka_unit_test(filter_joins_its_pieces),
+        cmocka_unit_test(documented_job_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
