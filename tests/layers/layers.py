@@ -16,7 +16,7 @@ ROOMS = {
     "mu": ["util", "net", "store"],
     "media": ["util"],
     "encode": ["util", "media"],
-    "cli": ["util", "net", "media", "encode"],
+    "cli": ["util", "net", "mu", "media", "encode"],
 }
 # All that the codec may use of the system.
 CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
