@@ -210,14 +210,21 @@ size_t stream_queued(const struct stream *stream)
            (network->staging == stream ? network->staged_size : 0);
 }
 
+static bool fits(const struct stream *stream, size_t first, size_t second)
+{
+    size_t queued = stream_queued(stream);
+    return queued <= stream->limits.queue && first <= stream->limits.queue - queued &&
+           second <= stream->limits.queue - queued - first;
+}
+
 int stream_write_two(struct stream *stream, const void *first, size_t first_size,
                      const void *second, size_t second_size)
 {
-    size_t queued = stream_queued(stream);
     if (stream->state != STREAM_OPEN || stream->end_said || stream->write_error)
         return -ENOTCONN;
-    if (queued > stream->limits.queue || first_size > stream->limits.queue - queued ||
-        second_size > stream->limits.queue - queued - first_size)
+    if (!fits(stream, first_size, second_size) && stream->network->staging == stream)
+        send_staged(stream->network);
+    if (!fits(stream, first_size, second_size))
         return -ENOBUFS;
     int result = gather(stream, first, first_size);
     if (result == 0)
