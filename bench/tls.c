@@ -13,10 +13,7 @@
  */
 #include "tls.h"
 
-#include <arpa/inet.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,114 +23,6 @@
 
 /* What a client writes at once. */
 enum { BLOCK = 65536 };
-
-struct credentials server_keys, client_keys;
-
-/* ---- certificates -------------------------------------------------------------------------- */
-
-static struct certificate *make(const struct certificate *authority, const char *identity,
-                                unsigned use)
-{
-    static const char *const hosts[] = {"127.0.0.1", NULL};
-    struct certificate *made;
-    struct error error;
-    time_t now = time(NULL);
-    const struct certificate_subject subject = {.name = "bench",
-                                                .identity = identity,
-                                                .hosts = use & CERTIFICATE_SERVER ? hosts : NULL,
-                                                .use = use,
-                                                .from = now - 3600,
-                                                .until = now + 86400};
-    int result = authority ? certificate_issue(authority, &subject, &made, &error)
-                           : certificate_make_authority(&subject, &made, &error);
-    MUST(result == 0);
-    return made;
-}
-
-static void make_keys(void)
-{
-    struct certificate *authority = make(NULL, NULL, 0);
-    server_keys.own = make(authority, IDENTITY_COORDINATOR, CERTIFICATE_SERVER);
-    client_keys.own = make(authority, IDENTITY_SUBMITTER, CERTIFICATE_CLIENT);
-    server_keys.authority = client_keys.authority = authority;
-}
-
-/* As the library's contexts are, so that the same work is compared. */
-SSL_CTX *bare_context(const SSL_METHOD *method, const struct credentials *keys)
-{
-    SSL_CTX *context = SSL_CTX_new(method);
-    MUST(context && SSL_CTX_use_certificate(context, keys->own->x509) == 1);
-    MUST(SSL_CTX_use_PrivateKey(context, keys->own->key) == 1);
-    MUST(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), keys->authority->x509) == 1);
-    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-    SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
-    SSL_CTX_set_num_tickets(context, 0);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    return context;
-}
-
-/* ---- bare clients -------------------------------------------------------------------------- */
-
-static SSL *bare_connect(SSL_CTX *context, uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    SSL *ssl = SSL_new(context);
-    SSL_set_tlsext_host_name(ssl, DOMAIN_DEPLOYMENT);
-    SSL_set_fd(ssl, fd);
-    MUST(SSL_connect(ssl) == 1);
-    return ssl;
-}
-
-void bare_close(SSL *ssl)
-{
-    int fd = SSL_get_fd(ssl);
-    SSL_shutdown(ssl);
-    SSL_free(ssl);
-    close(fd);
-}
-
-/* ---- measuring ----------------------------------------------------------------------------- */
-
-void tell_port(int to, uint16_t port)
-{
-    MUST(write(to, &port, sizeof port) == sizeof port);
-}
-
-/* Serves in a process of its own; its port and later its report come through *from. */
-static uint16_t start(bench_server *server, int *from)
-{
-    int ends[2];
-    uint16_t port;
-    fflush(stdout);
-    MUST(pipe(ends) == 0);
-    if (fork() == 0) {
-        struct report report = {0};
-        struct rusage usage;
-        close(ends[0]);
-        server(ends[1], &report);
-        getrusage(RUSAGE_SELF, &usage);
-        report.cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-        _exit(write(ends[1], &report, sizeof report) != sizeof report);
-    }
-    close(ends[1]);
-    *from = ends[0];
-    MUST(read(*from, &port, sizeof port) == sizeof port);
-    return port;
-}
-
-static struct report finish(int from)
-{
-    struct report report;
-    MUST(read(from, &report, sizeof report) == sizeof report);
-    close(from);
-    wait(NULL);
-    return report;
-}
 
 static void print_ratio(const char *unit, double ours, double bare)
 {
@@ -146,15 +35,15 @@ static struct report measure_handshakes(bench_server *server)
 {
     int from;
     char byte = 'x';
-    uint16_t port = start(server, &from);
+    uint16_t port = bench_start(server, &from);
     SSL_CTX *context = bare_context(TLS_client_method(), &client_keys);
     for (int i = 0; i < HANDSHAKES; i++) {
-        SSL *ssl = bare_connect(context, port);
+        SSL *ssl = bare_connect(context, port, DOMAIN_DEPLOYMENT);
         MUST(SSL_write(ssl, &byte, 1) == 1 && SSL_read(ssl, &byte, 1) == 1);
         bare_close(ssl);
     }
     SSL_CTX_free(context);
-    return finish(from);
+    return bench_finish(from);
 }
 
 static void bench_handshakes(void)
@@ -189,10 +78,10 @@ static struct report measure_relay(bench_server *server, const char *block, int 
                                    uint64_t total)
 {
     int from, status;
-    uint16_t port = start(server, &from);
+    uint16_t port = bench_start(server, &from);
     SSL_CTX *context = bare_context(TLS_client_method(), &client_keys);
-    SSL *out = bare_connect(context, port);
-    SSL *in = bare_connect(context, port);
+    SSL *out = bare_connect(context, port, DOMAIN_DEPLOYMENT);
+    SSL *in = bare_connect(context, port, DOMAIN_DEPLOYMENT);
     pid_t receiver = fork();
     if (receiver == 0)
         _exit(receive_all(out) != total);
@@ -202,7 +91,7 @@ static struct report measure_relay(bench_server *server, const char *block, int 
     bare_close(out);
     bare_close(in);
     SSL_CTX_free(context);
-    return finish(from);
+    return bench_finish(from);
 }
 
 static void bench_relay(void)
@@ -240,7 +129,7 @@ static void hold_connections(uint16_t port, int count)
     SSL_CTX *context = bare_context(TLS_client_method(), &client_keys);
     SSL **all = calloc((size_t)count, sizeof *all);
     for (int i = 0; i < count; i++)
-        all[i] = bare_connect(context, port);
+        all[i] = bare_connect(context, port, DOMAIN_DEPLOYMENT);
     usleep(300000);
     for (int i = 0; i < count; i++)
         bare_close(all[i]);
@@ -250,12 +139,12 @@ static void hold_connections(uint16_t port, int count)
 static void bench_idle(void)
 {
     int from;
-    uint16_t port = start(stream_idle, &from);
+    uint16_t port = bench_start(stream_idle, &from);
     double begin = (double)time(NULL);
     for (int i = 0; i < 4; i++)
         if (fork() == 0)
             hold_connections(port, IDLE / 4);
-    struct report report = finish(from);
+    struct report report = bench_finish(from);
     while (wait(NULL) > 0)
         ;
     printf("idle, %d connections in %.0f s\n  %.0f bytes each; at most %.1f ms of handshakes in "

@@ -1,4 +1,4 @@
-/* What the parts of bench_tls share. */
+/* What the benchmarks share. */
 #ifndef BENCH_TLS_H
 #define BENCH_TLS_H
 
@@ -18,7 +18,7 @@ enum {
 #define MUST(condition)                                                                            \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "bench_tls: line %d: not so: %s\n", __LINE__, #condition);             \
+            fprintf(stderr, "bench: line %d: not so: %s\n", __LINE__, #condition);                 \
             exit(EXIT_FAILURE);                                                                    \
         }                                                                                          \
     } while (0)
@@ -35,9 +35,21 @@ typedef void bench_server(int to, struct report *report);
 
 extern struct credentials server_keys, client_keys;
 
+/* Makes both keys, of one authority. */
+void make_keys(void);
+/* A certificate from `authority`; NULL: an authority. `use` as in net/certificate.h. */
+struct certificate *bench_certificate(const struct certificate *authority, const char *identity,
+                                      unsigned use);
+
+/* Runs the server in a process of its own; its port is returned, its report comes through *from. */
+uint16_t bench_start(bench_server *server, int *from);
+struct report bench_finish(int from);
+
 void tell_port(int to, uint16_t port);
 /* A context for blocking sockets, for SSL_METHOD of either side. */
 SSL_CTX *bare_context(const SSL_METHOD *method, const struct credentials *keys);
+/* Dials, as the server name. */
+SSL *bare_connect(SSL_CTX *context, uint16_t port, const char *name);
 void bare_close(SSL *ssl);
 
 /* Bare OpenSSL calls. */
