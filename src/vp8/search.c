@@ -24,12 +24,12 @@ static const struct search_effort efforts[] = {
      .least_for_split = 80},
     {.whole_reach = 16,
      .part_reach = 0,
-     .vector_trials = 1,
+     .vector_trials = 2,
      .intra16_trials = 1,
      .chroma_trials = 1,
      .subblock_trials = 1,
      .split_trials = 1,
-     .least_for_subblocks = 160,
+     .least_for_subblocks = 100,
      .least_for_split = 160},
 };
 
