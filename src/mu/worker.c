@@ -168,7 +168,7 @@ static void tick_attempt(struct attempt *attempt, uint64_t now)
     for (struct list_link *link = attempt->activities.next, *next; link != &attempt->activities;
          link = next) {
         next = link->next;
-        activity_tick(LIST_ENTRY(link, struct activity, link));
+        activity_tick(LIST_ENTRY(link, struct activity, link), now);
     }
     message_tick(attempt, now);
     attempt_release(attempt);

@@ -121,7 +121,7 @@ void activity_finish_with(struct activity *activity, const struct error *error,
 
 /* ---- Objects and files --------------------------------------------------------------------- */
 
-static void on_stored(void *opaque, const struct store_result *result)
+static void on_got(void *opaque, const struct store_result *result)
 {
     struct activity *activity = opaque;
     bool known =
@@ -152,10 +152,32 @@ static void start_get(struct activity *activity)
     }
     int code = attempt_make_way(attempt, activity->get->file, &error);
     if (code == 0)
-        code = store_get(attempt->worker->store, &get, on_stored, activity, &activity->operation,
-                         &error);
+        code =
+            store_get(attempt->worker->store, &get, on_got, activity, &activity->operation, &error);
     if (code < 0)
         activity_fail(activity, error.message);
+}
+
+static void start_put(struct activity *activity);
+
+/* What may pass: somebody has to make room, or to repair a disk. */
+static bool may_pass(int code)
+{
+    return code == -EROFS || code == -ENOSPC || code == -EDQUOT || code == -EIO || code == -ESTALE;
+}
+
+static void on_put(void *opaque, const struct store_result *result)
+{
+    struct activity *activity = opaque;
+    if (!may_pass(result->error.code) || activity->cancelled ||
+        ++activity->tries >= WORKER_PUT_TRIES) {
+        activity_finish_with(activity, &result->error, &result->identity);
+        return;
+    }
+    activity->operation = NULL;
+    activity->waiting = true;
+    activity->retry_at =
+        uv_now(activity->attempt->worker->loop) + (WORKER_RETRY_MS << (activity->tries - 1));
 }
 
 static void start_put(struct activity *activity)
@@ -167,8 +189,9 @@ static void start_put(struct activity *activity)
         .key = activity->put->key,
         .attempt = attempt->number,
     };
-    if (store_put(attempt->worker->store, &put, on_stored, activity, &activity->operation, &error) <
-        0)
+    activity->waiting = false;
+    activity->retry_at = 0;
+    if (store_put(attempt->worker->store, &put, on_put, activity, &activity->operation, &error) < 0)
         activity_fail(activity, error.message);
 }
 
@@ -325,12 +348,14 @@ void activity_cancel(struct activity *activity)
     }
 }
 
-void activity_tick(struct activity *activity)
+void activity_tick(struct activity *activity, uint64_t now)
 {
     uint64_t limit = activity->timeout_ms * UINT64_C(1000000);
-    if (limit == 0 || activity->run != NULL || activity->cancelled ||
-        uv_hrtime() - activity->came < limit)
-        return;
-    activity->timed_out = true;
-    activity_cancel(activity);
+    if (limit > 0 && activity->run == NULL && !activity->cancelled &&
+        uv_hrtime() - activity->came >= limit) {
+        activity->timed_out = true;
+        activity_cancel(activity);
+    } else if (activity->retry_at != 0 && now >= activity->retry_at) {
+        start_put(activity);
+    }
 }

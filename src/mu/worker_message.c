@@ -11,9 +11,6 @@
 #include "mu/worker_private.h"
 #include "util/beneath.h"
 
-/* Tries at making a copy durable, with 1, 2, 4 ... times this between them (63 times it in all). */
-enum { PUT_TRIES = 7, RETRY_MS = 200 };
-
 /* ---- Made durable -------------------------------------------------------------------------- */
 
 static void settle(struct attempt *attempt);
@@ -44,11 +41,11 @@ static void pack_stored(struct outgoing *outgoing)
 
 static void put_failed(struct outgoing *outgoing, const struct error *error)
 {
-    if (++outgoing->tries >= PUT_TRIES)
+    if (++outgoing->tries >= WORKER_PUT_TRIES)
         outgoing->failure = *error;
     else
         outgoing->retry_at =
-            uv_now(outgoing->attempt->worker->loop) + (RETRY_MS << (outgoing->tries - 1));
+            uv_now(outgoing->attempt->worker->loop) + (WORKER_RETRY_MS << (outgoing->tries - 1));
 }
 
 static void on_put(void *opaque, const struct store_result *result)

@@ -14,6 +14,9 @@
 enum {
     WORKER_TICK_MS = 100, /* how often it looks at the time */
     WORKER_ACTOR_SIZE = WIRE_NAME_MOST + 1,
+    /* Tries at putting something, with 1, 2, 4 ... times this between them (63 times it in all). */
+    WORKER_PUT_TRIES = 7,
+    WORKER_RETRY_MS = 200,
 };
 
 /* An envelope as it is sent. */
@@ -98,6 +101,8 @@ struct activity {
     uint64_t came, started; /* in nanoseconds of uv_hrtime() */
     bool waiting;           /* for what comes from outside: a message, or that all is durable */
     bool timed_out, cancelled;
+    unsigned tries;     /* of a put that ended badly */
+    uint64_t retry_at;  /* 0: not */
     const Mu__Get *get; /* one of these, or none where there is nothing to do */
     const Mu__Put *put;
     const Mu__Run *run;
@@ -152,8 +157,8 @@ void activity_point(struct attempt *attempt, Mu__Envelope *envelope);
 struct activity *activity_current(struct attempt *attempt);
 /* Stops it; it ends with its outcome soon. */
 void activity_cancel(struct activity *activity);
-/* Looks at the time. */
-void activity_tick(struct activity *activity);
+/* Looks at the time: `now` in the loop's milliseconds. */
+void activity_tick(struct activity *activity, uint64_t now);
 /* Ends it, well or badly; sends the outcome and frees it. Times and result are filled in here. */
 void activity_finish(struct activity *activity, Mu__Outcome *outcome);
 void activity_ok(struct activity *activity, const struct store_identity *identity);

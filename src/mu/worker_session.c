@@ -319,6 +319,9 @@ static bool dispatch(struct worker *worker, Mu__Envelope *envelope)
     case MU__ENVELOPE__BODY_FETCH:
         on_fetch(worker, envelope->fetch);
         return false;
+    case MU__ENVELOPE__BODY_MAP_OUT:
+        messenger_map_out(worker->messenger, envelope->map_out->rendezvous);
+        return false;
     case MU__ENVELOPE__BODY_DISMISS:
         worker_end(worker, NULL);
         return false;

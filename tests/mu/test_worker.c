@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "worker_support.h"
@@ -388,6 +389,60 @@ static void messages_outlive_their_worker(void **state)
     farm_dismiss(farm);
 }
 
+static void a_lost_rendezvous_is_mapped_out(void **state)
+{
+    struct farm *farm = *state;
+    struct invocation *invocation = &farm->invocation;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__MapOut map_out = MU__MAP_OUT__INIT;
+    static const char *const receivers[] = {"b", "c", "d", "e"}; /* of both rendezvous */
+    free(invocation->rendezvous[0].host);
+    invocation->rendezvous = realloc(invocation->rendezvous, 2 * sizeof *invocation->rendezvous);
+    invocation->rendezvous_count = 2;
+    invocation->rendezvous[0] = (struct invocation_place){strdup("127.0.0.1"), 1};
+    invocation->rendezvous[1] =
+        (struct invocation_place){strdup("127.0.0.1"), rendezvous_port(farm->rendezvous)};
+    farm_start(farm);
+    for (uint64_t i = 0; i < 4; i++) {
+        ask_send(farm, CALL("a", i + 1), receivers[i], "m", NULL, "1000");
+        farm_expect_ok(farm, CALL("a", i + 1));
+    }
+    farm_run(farm, 300);
+    assert_in_range(rendezvous_counters(farm->rendezvous)->received, 4, 12);
+    envelope.body_case = MU__ENVELOPE__BODY_MAP_OUT;
+    envelope.map_out = &map_out;
+    farm_send(farm, &envelope);
+    UNTIL(farm, rendezvous_counters(farm->rendezvous)->received == 16);
+    farm_dismiss(farm);
+}
+
+static void a_store_that_fails_for_a_while_is_waited_for(void **state)
+{
+    struct farm *farm = *state;
+    char path[100];
+    snprintf(path, sizeof path, "%s/store", farm->folder);
+    if (mount("tmpfs", path, "tmpfs", 0, "size=256k") != 0)
+        skip(); /* not allowed here */
+    farm_start(farm);
+    ask_sh(farm, CALL("a", 1), "echo x >small; head -c 300000 /dev/zero >big", NULL);
+    farm_expect_ok(farm, CALL("a", 1));
+    int readonly = mount("tmpfs", path, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=256k");
+    ask_put(farm, CALL("a", 2), "small", "small");
+    ask_put(farm, CALL("b", 1), "nothing", "small"); /* an error at once */
+    expect_failure(farm, CALL("b", 1), "nothing");
+    farm_run(farm, 500);
+    bool waited = !farm_said(farm, MU__ENVELOPE__BODY_OUTCOME);
+    int writable = mount("tmpfs", path, "tmpfs", MS_REMOUNT, "size=256k");
+    farm_expect_ok(farm, CALL("a", 2));
+    struct call full = {.actor = "a", .attempt = 1, .request = 3, .timeout_ms = 700};
+    ask_put(farm, full, "big", "big");
+    int result = (int)farm_outcome(farm, full)->result;
+    farm_dismiss(farm);
+    umount(path);
+    assert_int_equal(result, MU__OUTCOME__RESULT__TIMEOUT);
+    assert_true(readonly == 0 && writable == 0 && waited);
+}
+
 static void messages_are_fetched_from_their_copies(void **state)
 {
     struct farm *farm = *state;
@@ -450,6 +505,8 @@ int main(void)
         FARM_TEST(attempts_leave_nothing),
         FARM_TEST(quit_waits_until_all_is_durable),
         FARM_TEST(messages_outlive_their_worker),
+        FARM_TEST(a_lost_rendezvous_is_mapped_out),
+        FARM_TEST(a_store_that_fails_for_a_while_is_waited_for),
         FARM_TEST(messages_are_fetched_from_their_copies),
         FARM_TEST(a_killed_slot_costs_one_command),
     };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -294,7 +295,6 @@ int farm_tear_down(void **state)
     certificate_free(farm->authority);
     certificate_free(farm->job_authority);
     certificate_free(farm->own);
-    invocation_release(&farm->invocation);
     wire_free(farm->hello);
     while (!list_empty(&farm->said)) {
         struct said *said = LIST_ENTRY(farm->said.next, struct said, link);
@@ -302,6 +302,8 @@ int farm_tear_down(void **state)
         wire_free(said->envelope);
         free(said);
     }
+    umount2(farm->invocation.store, MNT_DETACH); /* where a test has mounted something */
+    invocation_release(&farm->invocation);
     files_remove_now(-1, farm->folder);
     free(farm);
     return 0;
