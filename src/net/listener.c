@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,8 +81,7 @@ static void make_room(struct listener *listener)
 static void on_connection(uv_stream_t *handle, int status)
 {
     struct listener *listener = LIST_ENTRY(handle, struct listener, tcp);
-    if (status == UV_EMFILE || status == UV_ENFILE ||
-        listener->count >= listener->options.handshakes)
+    if (listener->count >= listener->options.handshakes)
         make_room(listener);
     struct stream *stream =
         status < 0 ? NULL : stream_new(listener->network, &listener->options.limits);
@@ -147,6 +147,17 @@ static int socket_of_all(uint16_t port)
                : result;
 }
 
+/* Strangers never take more than half of the descriptors: libuv turns everybody away once none is
+ * left. */
+static unsigned handshakes_most(unsigned wanted)
+{
+    struct rlimit limit;
+    unsigned most = wanted ? wanted : HANDSHAKES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= most)
+        return most;
+    return limit.rlim_cur > 2 ? (unsigned)(limit.rlim_cur / 2) : 1;
+}
+
 static int start(struct listener *listener)
 {
     const char *host = listener->options.host;
@@ -176,8 +187,7 @@ int listener_open(struct network *network, struct tls_server *server,
     listener->opaque = opaque;
     if (options->backlog <= 0)
         listener->options.backlog = BACKLOG;
-    if (options->handshakes == 0)
-        listener->options.handshakes = HANDSHAKES;
+    listener->options.handshakes = handshakes_most(options->handshakes);
     list_init(&listener->shaking);
     list_append(&network->listeners, &listener->all);
     uv_tcp_init(network->loop, &listener->tcp);

@@ -145,7 +145,7 @@ static void handshake_done(struct stream *stream)
     stream_arm(stream);
     if (stream->listener)
         listener_accept(stream);
-    else
+    else if (stream->handlers.opened)
         stream->handlers.opened(stream, stream->opaque);
     secure_pump(stream, NULL, 0);
 }

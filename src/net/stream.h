@@ -138,8 +138,9 @@ struct listener_options {
     const char *host; /* name or address; NULL for every address, of IPv6 and IPv4 */
     uint16_t port;    /* 0 for any that is free */
     int backlog;      /* default 4096, of which the kernel may allow fewer */
-    /* Most connections whose handshake waits for the other side (default 4096); the one that came
-     * first makes room for another. */
+    /* Most connections whose handshake waits for the other side (default 4096, but no more than half
+     * of the descriptors that the process may open); the one that came first makes room for another.
+     */
     unsigned handshakes;
     struct stream_limits limits; /* of the accepted streams */
 };

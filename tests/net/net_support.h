@@ -101,7 +101,8 @@ void setup_pair(struct setup *setup);
 void setup_run(struct setup *setup, unsigned milliseconds);
 /* Descriptors that are open in this process. */
 int open_descriptors(void);
-/* Ends the process after so many seconds (more under sanitizers), since a test that hangs has failed. */
+/* Ends the process after so many seconds, or more under sanitizers and with XC_TESTS=all, since a test
+ * that hangs has failed. */
 void time_limit(unsigned seconds);
 
 #endif

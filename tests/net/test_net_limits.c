@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net_support.h"
@@ -91,6 +93,51 @@ static void many_who_say_nothing(void **state)
     for (int i = 0; i < SILENT; i++)
         close(fds[i]);
     UNTIL(setup, listener_handshaking(setup->listener) == 0);
+}
+
+/* Says nothing so many times, then shakes hands as one should. In a process of its own. */
+static void crowd_and_one(uint16_t port, int silent)
+{
+    struct setup setup = {.port = port};
+    char byte = 0;
+    for (int i = 0; i < silent; i++)
+        dial(&setup);
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_use_certificate(context, deployment()->client.own->x509);
+    SSL_CTX_use_PrivateKey(context, deployment()->client.own->key);
+    SSL *ssl = SSL_new(context);
+    SSL_set_tlsext_host_name(ssl, SERVER_NAME);
+    SSL_set_fd(ssl, dial(&setup));
+    _exit(SSL_connect(ssl) == 1 && SSL_read(ssl, &byte, 1) == 1 ? 0 : 1);
+}
+
+static void say_a_byte(struct peer *peer)
+{
+    stream_write(peer->stream, "x", 1);
+}
+
+/* Fewer descriptors than there are silent ones. */
+static void few_descriptors(void **state)
+{
+    struct setup *setup = *state;
+    struct rlimit before, few;
+    int status;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)open_descriptors() + 40;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    setup->far.on_opened = say_a_byte;
+    setup_listen(setup);
+    pid_t child = fork();
+    if (child == 0) {
+        setrlimit(RLIMIT_NOFILE, &before);
+        crowd_and_one(setup->port, 150);
+    }
+    UNTIL(setup, waitpid(child, &status, WNOHANG) == child);
+    assert_int_equal(status, 0);
+    assert_int_equal(setup->accepted, 1);
+    UNTIL(setup, setup->far.closed);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* ---- open streams -------------------------------------------------------------------------- */
@@ -237,6 +284,7 @@ int main(void)
         NET_TEST(slow_loris),
         NET_TEST(connecting_takes_too_long),
         NET_TEST(many_who_say_nothing),
+        NET_TEST(few_descriptors),
         NET_TEST(silence),
         NET_TEST(no_silence_where_bytes_come),
         NET_TEST(busy_ourselves),

@@ -152,6 +152,21 @@ static void permissions_follow_the_umask(void **state)
     assert_int_equal(status.st_mode & 0777, 0640);
 }
 
+static void private_ones_do_not(void **state)
+{
+    struct error error;
+    struct output *output;
+    struct stat status;
+    mode_t before = umask(0);
+    assert_int_equal(output_open_private(scratch("out"), false, &output, &error), 0);
+    assert_int_equal(stat(output_path(output), &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(output_commit(output, &error), 0);
+    umask(before);
+    assert_int_equal(stat(scratch("out"), &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int main(void)
@@ -169,6 +184,7 @@ int main(void)
         TEST(full_disk_is_said),
         TEST(longest_name),
         TEST(permissions_follow_the_umask),
+        TEST(private_ones_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
