@@ -30,13 +30,16 @@ static void activity_free(struct activity *activity)
     attempt_release(attempt);
 }
 
-static void report_request(struct activity *activity, Mu__Envelope *envelope)
+static void report_request(struct activity *activity, Mu__Outcome *outcome)
 {
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
     struct attempt *attempt = activity->attempt;
     packed_free(&attempt->outcome);
     attempt->acknowledged = false;
-    attempt->done = activity->quit && envelope->outcome->result == MU__OUTCOME__RESULT__OK;
-    if (session_pack(attempt->worker, envelope, &attempt->outcome))
+    attempt->done = activity->quit && outcome->result == MU__OUTCOME__RESULT__OK;
+    envelope.body_case = MU__ENVELOPE__BODY_OUTCOME;
+    envelope.outcome = outcome;
+    if (session_pack(attempt->worker, &envelope, &attempt->outcome))
         session_transmit(attempt->worker, &attempt->outcome);
 }
 
@@ -59,26 +62,24 @@ static void report_point(struct activity *activity, Mu__Outcome *outcome)
     run_answer(run, activity->point, outcome->result == MU__OUTCOME__RESULT__OK, packed);
 }
 
-void activity_finish(struct activity *activity, Mu__Outcome *outcome)
+void activity_finish(struct activity *activity, const Mu__Outcome *outcome)
 {
-    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__Outcome said = *outcome;
     Mu__Call call;
     uint64_t now = uv_hrtime();
     attempt_call(activity->attempt, activity->request, &call);
-    outcome->call = &call;
-    if (outcome->result != MU__OUTCOME__RESULT__OK && activity->timed_out)
-        outcome->result = MU__OUTCOME__RESULT__TIMEOUT;
+    said.call = &call;
+    if (said.result != MU__OUTCOME__RESULT__OK && activity->timed_out)
+        said.result = MU__OUTCOME__RESULT__TIMEOUT;
     if (activity->started == 0)
         activity->started = now;
-    outcome->started_us = (activity->started - activity->came) / 1000;
-    outcome->took_us = (now - activity->started) / 1000;
-    envelope.body_case = MU__ENVELOPE__BODY_OUTCOME;
-    envelope.outcome = outcome;
+    said.started_us = (activity->started - activity->came) / 1000;
+    said.took_us = (now - activity->started) / 1000;
     bool over = activity->attempt->over;
     if (!over && activity->point == 0)
-        report_request(activity, &envelope);
+        report_request(activity, &said);
     else if (!over)
-        report_point(activity, outcome);
+        report_point(activity, &said);
     activity_free(activity);
 }
 

@@ -160,7 +160,7 @@ void activity_cancel(struct activity *activity);
 /* Looks at the time: `now` in the loop's milliseconds. */
 void activity_tick(struct activity *activity, uint64_t now);
 /* Ends it, well or badly; sends the outcome and frees it. Times and result are filled in here. */
-void activity_finish(struct activity *activity, Mu__Outcome *outcome);
+void activity_finish(struct activity *activity, const Mu__Outcome *outcome);
 void activity_ok(struct activity *activity, const struct store_identity *identity);
 void activity_fail(struct activity *activity, const char *reason);
 /* Ends it as the store's or a file's work came out. */
