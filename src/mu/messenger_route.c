@@ -15,6 +15,7 @@ enum {
     HEARTBEAT_MOST = 60000,
     WELCOME_MS = 10000,
     STALL_MS = 20000,
+    OFFERS_MOST = 8192, /* at once; half of what a rendezvous lets a connection have */
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -196,9 +197,23 @@ static void send_piece(struct messenger_send *send)
         list_append(&route->ready, &send->item.queue);
 }
 
+/* Those who receive come first, and are few: what they wait for makes others go on. */
+static void await_announcing(struct route *route, struct item *item)
+{
+    list_append(is_send(item) ? &route->unannounced : route->unannounced.next, &item->queue);
+}
+
+static bool may_announce(const struct route *route)
+{
+    if (!route->opened || route->full || list_empty(&route->unannounced))
+        return false;
+    return !is_send(LIST_ENTRY(route->unannounced.next, struct item, queue)) ||
+           route->transfers.count < OFFERS_MOST;
+}
+
 void route_pump(struct route *route)
 {
-    while (route->opened && !route->full && !list_empty(&route->unannounced))
+    while (may_announce(route))
         announce(LIST_ENTRY(route->unannounced.next, struct item, queue));
     while (route->opened && !route->full && !list_empty(&route->ready))
         send_piece(send_of(LIST_ENTRY(route->ready.next, struct item, queue)));
@@ -217,7 +232,7 @@ void route_add(struct route *route, struct item *item)
 {
     item->route = route;
     list_append(&route->items, &item->of_route);
-    list_append(&route->unannounced, &item->queue);
+    await_announcing(route, item);
     route_pump(route);
 }
 
@@ -302,6 +317,7 @@ static void on_have(struct route *route, const Mu__Have *have)
     send_of(item)->wanted = false;
     list_remove(&item->queue);
     unnumber(item);
+    route_pump(route);
     if (!same(&known, &send_of(item)->identity) && messenger->handlers.clash)
         messenger->handlers.clash(messenger->opaque, &item->label, &send_of(item)->identity,
                                   &known);
@@ -431,7 +447,7 @@ static void forget_transfers(struct route *route)
         struct item *item = LIST_ENTRY(link, struct item, of_route);
         unnumber(item);
         list_remove(&item->queue);
-        list_append(&route->unannounced, &item->queue);
+        await_announcing(route, item);
         if (is_send(item))
             send_of(item)->wanted = false;
     }

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NAMES = ["frame", "state", "ivf", "y4m", "job", "journal", "message"]
+NAMES = ["frame", "state", "ivf", "y4m", "job", "journal", "message", "wire"]
 # Streams with all of libvpx's tools: clip size, options of vpxenc.
 STREAMS = [
     ("48x32", ["--auto-alt-ref=1", "--lag-in-frames=6", "--passes=2"]),
@@ -50,10 +50,28 @@ def message_frames(number):
     return frames
 
 
+def envelopes():
+    """Some of the protocol's: tags, lengths and content as protobuf has them."""
+    def part(number, content):
+        tag = number << 3 | 2
+        head = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
+        return head + bytes([len(content)]) + content
+    label = part(1, b"a") + part(2, b"b") + part(3, b"state")
+    identity = b"\x08\xb9\x60" + part(2, bytes(range(32)))
+    call = part(1, b"chunk-7") + b"\x10\x01\x18\x05"
+    yield part(1, b"\x08\x01" + part(3, b"build") + part(11, part(1, b"job") + b"\x10\x07"))
+    yield part(10, part(1, call) + b"\x10\x64" + part(12, part(1, b"excamera") + part(1, b"task")))
+    yield part(33, part(1, label) + part(2, identity) + b"\x18\x09")
+    yield part(36, part(1, label) + b"\x10\x03")
+    yield part(56, part(1, part(1, b"job")) + part(2, part(1, b"encode") + b"\x10\x02"))
+
+
 def make_seeds(folder, excamera):
     """Fills folder/NAME for every fuzzer."""
     for name in NAMES:
         (folder / name).mkdir()
+    for i, envelope in enumerate(envelopes()):
+        (folder / "wire" / f"{i}").write_bytes(envelope)
     for path in (ROOT / "examples").glob("*.json"):
         job = json.loads(path.read_text(encoding="utf-8"))
         (folder / "job" / path.stem).write_text(json.dumps(job, separators=(",", ":")), encoding="utf-8")

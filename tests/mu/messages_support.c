@@ -14,7 +14,7 @@
 
 static struct {
     struct certificate *deployment, *jobs[JOBS];
-    struct credentials server, control;
+    struct credentials server;
 } made;
 
 static struct certificate *authority(const char *name)
@@ -48,7 +48,6 @@ static struct certificate *issue(const struct certificate *from, const char *ide
 static void forget_certificates(void)
 {
     credentials_release(&made.server);
-    credentials_release(&made.control);
     certificate_free(made.deployment);
     for (int i = 0; i < JOBS; i++)
         certificate_free(made.jobs[i]);
@@ -63,17 +62,10 @@ static void make_certificates(void)
         made.jobs[i] = authority("job");
     made.server.own = issue(made.deployment, IDENTITY_RENDEZVOUS, CERTIFICATE_SERVER, 10000);
     made.server.authority = certificate_share(made.deployment);
-    made.control.own = issue(made.deployment, IDENTITY_COORDINATOR, CERTIFICATE_CLIENT, 10000);
-    made.control.authority = certificate_share(made.deployment);
     atexit(forget_certificates);
     uv_loop_t loop; /* libuv keeps descriptors from its first use on */
     uv_loop_init(&loop);
     uv_loop_close(&loop);
-}
-
-const struct credentials *world_control(void)
-{
-    return &made.control;
 }
 
 const struct certificate *world_job_authority(int job)
@@ -81,20 +73,28 @@ const struct certificate *world_job_authority(int job)
     return made.jobs[job];
 }
 
-struct tls_client *world_client(int job, int worker, int until)
+static struct tls_client *client_of(const struct certificate *from, const char *identity, int until)
 {
-    char identity[64];
     struct tls_client *client;
     struct error error;
-    snprintf(identity, sizeof identity, "excamera:job/%d/worker/%d", job, worker);
     struct credentials credentials = {.authority = made.deployment};
-    credentials.own = job < 0
-                          ? issue(made.deployment, IDENTITY_COORDINATOR, CERTIFICATE_CLIENT, until)
-                          : issue(made.jobs[job], identity, CERTIFICATE_CLIENT, until);
+    credentials.own = issue(from, identity, CERTIFICATE_CLIENT, until);
     if (tls_client_new(&credentials, &client, &error) < 0)
         fail_msg("%s", error.message);
     certificate_free(credentials.own);
     return client;
+}
+
+struct tls_client *world_client(int job, int worker, int until)
+{
+    char identity[64];
+    snprintf(identity, sizeof identity, "excamera:job/%d/worker/%d", job, worker);
+    return client_of(made.jobs[job], identity, until);
+}
+
+struct tls_client *world_deployment_client(const char *identity)
+{
+    return client_of(made.deployment, identity, 10000);
 }
 
 /* ---- servers ------------------------------------------------------------------------------- */

@@ -56,9 +56,10 @@ int world_tear_down(void **state);
 void world_serve(struct world *world, int server);
 /* Ends it at once, as if it were killed. */
 void world_kill(struct world *world, int server);
-/* The certificate of a worker, or of a controller for job -1; the caller frees it. */
+/* What a worker dials with, its certificate valid for so many seconds; the caller frees it. */
 struct tls_client *world_client(int job, int worker, int until);
-const struct credentials *world_control(void);
+/* The same for somebody of the deployment. */
+struct tls_client *world_deployment_client(const char *identity);
 const struct certificate *world_job_authority(int job);
 
 /* A worker with its connection; `servers` of them are in its list. */
