@@ -20,6 +20,9 @@ struct listener {
     struct listener_options options;
     struct listener_handlers handlers;
     void *opaque;
+    uv_tcp_t spare;             /* for one for whom there is no memory */
+    bool turning_away, another; /* `spare` is being closed; one more waits for it */
+    unsigned handles;           /* not closed */
     bool closing;
 };
 
@@ -78,15 +81,52 @@ static void make_room(struct listener *listener)
 
 /* ---- listening ----------------------------------------------------------------------------- */
 
+static void handle_closed(struct listener *listener)
+{
+    struct network *network = listener->network;
+    if (--listener->handles > 0)
+        return;
+    list_remove(&listener->all);
+    free(listener);
+    network_release(network);
+}
+
+static void on_connection(uv_stream_t *handle, int status);
+
+static void on_turned_away(uv_handle_t *handle)
+{
+    struct listener *listener = LIST_ENTRY(handle, struct listener, spare);
+    bool another = listener->another && !listener->closing;
+    listener->turning_away = listener->another = false;
+    if (another)
+        on_connection((uv_stream_t *)&listener->tcp, 0);
+    handle_closed(listener);
+}
+
+/* libuv goes on listening only when the connection has been taken. */
+static void turn_away(struct listener *listener)
+{
+    listener->network->counters.refused[TLS_OTHER]++;
+    listener->another = listener->turning_away;
+    if (listener->turning_away)
+        return;
+    listener->turning_away = true;
+    listener->handles++;
+    uv_tcp_init(listener->network->loop, &listener->spare);
+    uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->spare);
+    uv_close((uv_handle_t *)&listener->spare, on_turned_away);
+}
+
 static void on_connection(uv_stream_t *handle, int status)
 {
     struct listener *listener = LIST_ENTRY(handle, struct listener, tcp);
     if (listener->count >= listener->options.handshakes)
         make_room(listener);
-    struct stream *stream =
-        status < 0 ? NULL : stream_new(listener->network, &listener->options.limits);
+    if (status < 0)
+        return;
+    struct stream *stream = stream_new(listener->network, &listener->options.limits);
     if (!stream) {
-        listener->network->counters.refused[TLS_OTHER]++;
+        turn_away(listener);
         return;
     }
     stream->listener = listener;
@@ -191,6 +231,7 @@ int listener_open(struct network *network, struct tls_server *server,
     list_init(&listener->shaking);
     list_append(&network->listeners, &listener->all);
     uv_tcp_init(network->loop, &listener->tcp);
+    listener->handles = 1;
     int result = start(listener);
     if (result < 0) {
         listener_close(listener);
@@ -220,11 +261,7 @@ unsigned listener_handshaking(const struct listener *listener)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct listener *listener = LIST_ENTRY(handle, struct listener, tcp);
-    struct network *network = listener->network;
-    list_remove(&listener->all);
-    free(listener);
-    network_release(network);
+    handle_closed(LIST_ENTRY(handle, struct listener, tcp));
 }
 
 void listener_close(struct listener *listener)
