@@ -8,12 +8,13 @@
 
 /* How much work goes into a frame's macroblocks. */
 struct search_effort {
-    int whole_reach, part_reach; /* of motion search, for macroblocks and for parts of split ones */
+    int part_reach; /* of motion search for parts of split macroblocks, see xc_motion_search */
     /* How many of the candidates that look best get a trial. */
     int vector_trials, intra16_trials, chroma_trials, subblock_trials, split_trials;
     /* What is tried only where the best so far costs more than this many bits: finer ways to predict
      * cannot win back more than that. */
-    int least_for_subblocks, least_for_split;
+    int least_for_subblocks, least_for_split, least_for_refinement;
+    int refinements; /* how often the vectors around the best whole one get trials, at most */
 };
 
 struct mb_search {
@@ -48,7 +49,7 @@ void xc_search_inter(struct mb_search *mb);
  * skip flag. */
 bool xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate);
 
-/* search_split.c: proposes macroblocks cut into parts. `whole` is the best of one vector. */
-void xc_search_split(struct mb_search *mb, const struct mb_info *whole);
+/* search_split.c: proposes macroblocks cut into parts. The best so far has one vector. */
+void xc_search_split(struct mb_search *mb);
 
 #endif

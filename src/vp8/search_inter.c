@@ -4,7 +4,8 @@
 #include "vp8/mb_search.h"
 #include "vp8/modes.h"
 
-enum { MAX_CANDIDATES = 3 * 4, MAX_STARTS = 8 };
+/* Film moves by tens of pixels a frame; once one macroblock has found that, its neighbours know. */
+enum { WHOLE_REACH = 64, MAX_CANDIDATES = 3 * 4, MAX_STARTS = 8 };
 
 /* See worth_new: in 1/256 bit; one part in so many. */
 enum { LEAST_GAIN = 32 * COST_OF_BIT, CLEARLY_WORSE = 20 };
@@ -23,7 +24,6 @@ struct candidates {
 
 /* One reference's view of the macroblock. */
 struct view {
-    int reference;
     struct mv_candidates neighbours;
     int mode_costs[MV_MODES];
     struct xc_motion motion;
@@ -32,7 +32,6 @@ struct view {
 static void start_view(const struct mb_search *mb, int reference, struct view *view)
 {
     const struct encoder *encoder = mb->encoder;
-    view->reference = reference;
     xc_find_candidates(encoder->map, mb->row, mb->column, reference, encoder->header->sign_bias,
                        &view->neighbours);
     xc_mv_mode_costs(&view->neighbours, view->mode_costs);
@@ -50,7 +49,7 @@ static void start_view(const struct mb_search *mb, int reference, struct view *v
 
 static uint32_t mode_rate(const struct mb_search *mb, const struct view *view, int mode)
 {
-    return (uint32_t)(mb->search->costs.reference[view->reference] +
+    return (uint32_t)(mb->search->costs.reference[view->motion.reference] +
                       view->mode_costs[mode - MV_NEAREST]);
 }
 
@@ -69,7 +68,7 @@ static uint32_t add(const struct mb_search *mb, const struct view *view, int mod
                     struct candidates *candidates)
 {
     struct candidate candidate = {
-        .info = {.y_mode = (uint8_t)mode, .reference = (uint8_t)view->reference, .mv = mv},
+        .info = {.y_mode = (uint8_t)mode, .reference = (uint8_t)view->motion.reference, .mv = mv},
         .rate = rate,
         .estimate = satd + xc_motion_rate(mb->sad_lambda, (int)rate),
     };
@@ -113,18 +112,24 @@ static int collect_starts(const struct mb_search *mb, const struct view *view,
     return count;
 }
 
+/* Whether a vector may be written as a new one: within reach, and not to be had for less. */
+static bool allowed_new(const struct view *view, struct motion_vector mv)
+{
+    const struct mv_range *range = &view->motion.range;
+    return mv.row >= range->low.row && mv.row <= range->high.row &&
+           mv.column >= range->low.column && mv.column <= range->high.column && !mv_is_zero(mv) &&
+           !mv_equal(mv, view->neighbours.nearest) && !mv_equal(mv, view->neighbours.near);
+}
+
 static void add_new(const struct mb_search *mb, const struct view *view,
                     struct candidates *candidates)
 {
-    const struct mv_candidates *neighbours = &view->neighbours;
     struct motion_vector starts[MAX_STARTS];
     int count = collect_starts(mb, view, candidates, starts);
-    struct xc_motion_result found =
-        xc_motion_search(&view->motion, starts, count, mb->search->effort->whole_reach);
-    if (mv_is_zero(found.mv) || mv_equal(found.mv, neighbours->nearest) ||
-        mv_equal(found.mv, neighbours->near))
+    struct xc_motion_result found = xc_motion_search(&view->motion, starts, count, WHOLE_REACH);
+    if (!allowed_new(view, found.mv))
         return;
-    int vector = xc_mv_cost(&mb->encoder->mv_costs, found.mv, neighbours->best);
+    int vector = xc_mv_cost(&mb->encoder->mv_costs, found.mv, view->neighbours.best);
     add(mb, view, MV_NEW, found.mv, mode_rate(mb, view, MV_NEW) + (uint32_t)vector, found.satd,
         candidates);
 }
@@ -176,6 +181,37 @@ bool xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint3
     return xc_mb_propose(mb, info, rate, &residue);
 }
 
+/* Tries the vectors a quarter pixel around the best one; true where one of them is better. */
+static bool step_aside(struct mb_search *mb, const struct view *view)
+{
+    static const int8_t step[4][2] = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+    const struct motion_vector center = mb->best.mv;
+    bool better = false;
+    for (int i = 0; i < 4; i++) {
+        struct mb_info info = {.y_mode = MV_NEW, .reference = (uint8_t)view->motion.reference};
+        info.mv.row = (int16_t)(center.row + step[i][0]);
+        info.mv.column = (int16_t)(center.column + step[i][1]);
+        if (!allowed_new(view, info.mv))
+            continue;
+        int vector = xc_mv_cost(&mb->encoder->mv_costs, info.mv, view->neighbours.best);
+        better |= xc_search_try_inter(mb, &info, mode_rate(mb, view, MV_NEW) + (uint32_t)vector);
+    }
+    return better;
+}
+
+/* SATD does not tell exactly which vector is best. */
+static void refine_by_trial(struct mb_search *mb)
+{
+    const struct search_effort *effort = mb->search->effort;
+    struct view view;
+    uint32_t least = (uint32_t)effort->least_for_refinement * COST_OF_BIT;
+    if (mb->best_cost <= xc_trial_cost(mb->lambda, least, 0))
+        return;
+    start_view(mb, mb->best.reference, &view);
+    for (int i = 0; i < effort->refinements && step_aside(mb, &view); i++)
+        continue;
+}
+
 void xc_search_inter(struct mb_search *mb)
 {
     const struct search *search = mb->search;
@@ -183,12 +219,12 @@ void xc_search_inter(struct mb_search *mb)
     for (int reference = REF_LAST; reference <= REF_ALTREF; reference++)
         if (search->allowed[reference])
             add_reference(mb, reference, &candidates);
-    const struct candidate *best = &candidates.of[0];
-    for (int i = 0; i < candidates.count && i < search->effort->vector_trials; i++)
-        if (xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate))
-            best = &candidates.of[i];
     if (candidates.count == 0)
         return;
-    mb->best_estimate = best->estimate;
-    xc_search_split(mb, &best->info);
+    mb->best_estimate = candidates.of[0].estimate;
+    for (int i = 0; i < candidates.count && i < search->effort->vector_trials; i++)
+        if (xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate))
+            mb->best_estimate = candidates.of[i].estimate;
+    refine_by_trial(mb);
+    xc_search_split(mb);
 }

@@ -185,15 +185,16 @@ static void search_partitionings(const struct mb_search *mb, const struct mb_inf
         add_partitioning(mb, SPLIT_4X4, &quarters, search);
 }
 
-void xc_search_split(struct mb_search *mb, const struct mb_info *whole)
+void xc_search_split(struct mb_search *mb)
 {
     const struct search_effort *effort = mb->search->effort;
+    const struct mb_info whole = mb->best;
     struct split_search search;
-    start_search(mb, whole->reference, &search);
+    start_search(mb, whole.reference, &search);
     uint32_t least = search.rate + (uint32_t)effort->least_for_split * COST_OF_BIT;
     if (mb->best_cost <= xc_trial_cost(mb->lambda, least, 0))
         return;
-    search_partitionings(mb, whole, &search);
+    search_partitionings(mb, &whole, &search);
     for (int i = 0; i < search.count && i < effort->split_trials; i++) {
         const struct split *split = &search.found[i];
         if (split->estimate <= worst_promising(mb) && !one_vector(&split->info))
