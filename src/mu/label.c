@@ -24,9 +24,12 @@ int label_copy(struct label *to, const struct label *label)
     char *text = malloc(from_size + to_size + name_size);
     if (text == NULL)
         return -ENOMEM;
-    to->from = memcpy(text, label->from, from_size);
-    to->to = memcpy(text + from_size, label->to, to_size);
-    to->name = memcpy(text + from_size + to_size, label->name, name_size);
+    memcpy(text, label->from, from_size);
+    memcpy(text + from_size, label->to, to_size);
+    memcpy(text + from_size + to_size, label->name, name_size);
+    to->from = text;
+    to->to = text + from_size;
+    to->name = text + from_size + to_size;
     return 0;
 }
 
