@@ -142,8 +142,8 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
     }
     send->file = file;
     send->identity = *identity;
-    if (!hand_to_all(send))
-        route_add(route_to(messenger, label->to), &send->item);
+    send->aside = hand_to_all(send);
+    route_add(route_to(messenger, label->to), &send->item);
     *made = send;
     return 0;
 failed:

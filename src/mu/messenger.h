@@ -3,7 +3,7 @@
  * a connection to each of the job's rendezvous (docs/protocol.md). Connections that are lost are dialled
  * again, with growing pauses; everything that was sent is offered again then, and what was being received
  * goes on at the byte where it was. Where sender and receiver are both here, the message is handed over as
- * a hard link.
+ * a hard link, and its bytes go to the rendezvous only if somebody else asks there for it.
  *
  * On a libuv loop, used from its thread alone. No handler is called from inside a function of this header;
  * all functions may be called from inside any handler.

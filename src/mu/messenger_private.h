@@ -56,6 +56,7 @@ struct messenger_send {
     struct store_identity identity;
     uint64_t credit;
     bool wanted; /* the other side waits for bytes */
+    bool aside;  /* it was handed over here */
 };
 
 struct messenger_receive {

@@ -74,6 +74,7 @@ static bool offer(struct item *item)
     message.label = &label;
     message.identity = &identity;
     message.transfer = item->id;
+    message.aside = send->aside;
     envelope.body_case = MU__ENVELOPE__BODY_OFFER;
     envelope.offer = &message;
     send->credit = MESSENGER_CREDIT;

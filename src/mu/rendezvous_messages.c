@@ -341,8 +341,24 @@ void messages_offer(struct connection *connection, const Mu__Offer *offer)
     struct transfer *transfer = new_transfer(connection, offer->transfer, message, true);
     if (transfer == NULL)
         return;
+    transfer->aside = offer->aside && list_empty(&message->subscribers);
     transfer->position = message->body.size;
-    send_want(transfer);
+    if (!transfer->aside)
+        send_want(transfer);
+}
+
+/* Somebody waits for the message: those who put it aside shall send it. */
+static void want_all(struct held_message *message)
+{
+    struct list_link *link = message->offers.next;
+    for (; link != &message->offers; link = link->next) {
+        struct transfer *offer = LIST_ENTRY(link, struct transfer, of_message);
+        if (!offer->aside)
+            continue;
+        offer->aside = false;
+        offer->position = message->body.size;
+        send_want(offer);
+    }
 }
 
 /* Adds what is new of it; several may be sending the same message. */
@@ -376,7 +392,7 @@ void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *by
         return;
     }
     struct held_message *message = transfer->message;
-    if (!transfer->offer || size > message->body.total - transfer->position) {
+    if (!transfer->offer || transfer->aside || size > message->body.total - transfer->position) {
         connection_fail(connection, -EPROTO, "bytes that are not part of a message");
         return;
     }
@@ -406,6 +422,7 @@ void messages_subscribe(struct connection *connection, const Mu__Subscribe *subs
     if (transfer == NULL)
         return;
     transfer->position = subscribe->from;
+    want_all(message);
     begin(transfer);
 }
 
@@ -488,8 +505,10 @@ static void look_for_movement(void *opaque, struct hash_link *link)
 {
     bool *moving = opaque;
     const struct held_message *message = HASH_ENTRY(link, struct held_message, link);
-    *moving |= message->known && (!list_empty(&message->subscribers) ||
-                                  (!list_empty(&message->offers) && !complete(message)));
+    const struct list_link *at = message->offers.next;
+    *moving |= message->known && !list_empty(&message->subscribers);
+    for (; at != &message->offers; at = at->next)
+        *moving |= !LIST_ENTRY(at, const struct transfer, of_message)->aside;
 }
 
 bool messages_moving(struct job_room *job)

@@ -90,6 +90,7 @@ struct transfer {
     struct list_link of_message, ready;
     uint64_t id;
     bool offer;        /* else a subscription */
+    bool aside;        /* of an offer: not wanted yet */
     bool begun;        /* of a subscription: Deliver was sent */
     uint64_t position; /* the message's byte that comes next */
     uint64_t credit;   /* bytes that may still come, or go */

@@ -147,6 +147,15 @@ static void in_one_place(void **state)
     worker_check(a, "a", "b", "second", 100000, 2);
     assert_int_equal(messenger_counters(a->messenger)->local, 2);
     assert_int_equal(messenger_counters(a->messenger)->received, 0);
+    /* The receiver is started again elsewhere. */
+    world_run(world, 20);
+    assert_int_equal(rendezvous_counters(world->servers[0])->messages, 2);
+    uint64_t before = rendezvous_counters(world->servers[0])->received;
+    assert_true(before == 0 || before == 100000); /* the second was there first */
+    struct worker *c = worker_join(world, 0, 2, 1);
+    worker_receive(c, "a", "b", "first", &receipts[0]);
+    UNTIL(world, receipts[0].done);
+    worker_check(c, "a", "b", "first", 100000, 1);
 }
 
 static void not_deterministic(void **state)
