@@ -2,7 +2,8 @@
 
 #include "vp8/modes.h"
 
-enum { LARGEST_BLOCK = 16, MAX_DESCENT = 64 };
+/* MAX_VECTOR, in quarter pixels, keeps sums of vectors within 16 bits in the widest pictures. */
+enum { LARGEST_BLOCK = 16, MAX_DESCENT = 64, MAX_VECTOR = 1 << 14 };
 
 static int larger(int a, int b)
 {
@@ -14,15 +15,25 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
+/* The ends of a component's range: `outside` is where the block has left the picture. */
+static int16_t lowest(int outside, int best)
+{
+    return (int16_t)larger(larger(outside, best - MV_DELTA_LIMIT), -MAX_VECTOR);
+}
+
+static int16_t highest(int outside, int best)
+{
+    return (int16_t)smaller(smaller(outside, best + MV_DELTA_LIMIT), MAX_VECTOR);
+}
+
 struct mv_range xc_mv_range(const struct mb_map *map, int row, int column,
                             struct motion_vector best)
 {
     return (struct mv_range){
-        .low = {.row = (int16_t)larger(-(row + 1) * 64, best.row - MV_DELTA_LIMIT),
-                .column = (int16_t)larger(-(column + 1) * 64, best.column - MV_DELTA_LIMIT)},
-        .high = {.row = (int16_t)smaller((map->rows - row) * 64, best.row + MV_DELTA_LIMIT),
-                 .column =
-                     (int16_t)smaller((map->columns - column) * 64, best.column + MV_DELTA_LIMIT)},
+        .low = {.row = lowest(-(row + 1) * 64, best.row),
+                .column = lowest(-(column + 1) * 64, best.column)},
+        .high = {.row = highest((map->rows - row) * 64, best.row),
+                 .column = highest((map->columns - column) * 64, best.column)},
     };
 }
 

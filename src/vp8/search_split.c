@@ -23,7 +23,6 @@ static const enum block_size size_of[PARTITIONINGS] = {
 
 /* A part in work: what its vector may be written as. */
 struct part {
-    int block; /* its first subblock */
     struct motion_vector left, above;
     const int *mode_costs; /* by enum split_mv_mode */
     struct xc_motion motion;
@@ -77,7 +76,6 @@ static void start_part(const struct mb_search *mb, const struct mb_info *info, i
                        struct part *part)
 {
     const struct mb_map *map = mb->encoder->map;
-    part->block = block;
     part->left = block & 3 ? info->mvs[block - 1]
                            : xc_subblock_mv(mb_at(map, mb->row, mb->column - 1), block + 3);
     part->above = block > 3 ? info->mvs[block - 4]
