@@ -35,6 +35,13 @@ static void note(struct rendezvous *rendezvous, const char *format, ...)
     rendezvous->note(rendezvous->note_opaque, sentence);
 }
 
+void connection_note(struct connection *connection, const char *sentence)
+{
+    const struct stream *stream = channel_stream(connection->channel);
+    note(connection->rendezvous, "%s (%s): %s", stream_address(stream), stream_identity(stream),
+         sentence);
+}
+
 void connection_fail(struct connection *connection, int code, const char *format, ...)
 {
     struct error error = {.code = code};
@@ -111,8 +118,7 @@ static void on_closed(struct channel *channel, void *opaque, const struct error 
     struct connection *connection = opaque;
     struct rendezvous *rendezvous = connection->rendezvous;
     if (reason != NULL)
-        note(rendezvous, "%s (%s): %s", stream_address(channel_stream(channel)),
-             stream_identity(channel_stream(channel)), reason->message);
+        connection_note(connection, reason->message);
     messages_leave(connection);
     list_remove(&connection->all);
     list_remove(&connection->of_job);

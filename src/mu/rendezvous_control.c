@@ -170,8 +170,7 @@ refuse(struct connection *connection, const char *format, ...)
         return;
     connection->over = true;
     connection->rendezvous->counters.cut_off++;
-    if (connection->rendezvous->note)
-        connection->rendezvous->note(connection->rendezvous->note_opaque, sentence);
+    connection_note(connection, sentence);
     channel_close(connection->channel);
 }
 
@@ -208,14 +207,13 @@ static void join(struct connection *connection, const Mu__JoinHello *join)
     struct stream *stream = channel_stream(connection->channel);
     struct job_room *job = connection->job;
     if (job == NULL || strcmp(join->job, job->name) != 0) {
-        refuse(connection, "%s: job %.80s is not the one that it dialled", stream_address(stream),
-               join->job);
+        refuse(connection, "job %.80s is not the one that was dialled", join->job);
         return;
     }
     snprintf(identity, sizeof identity, "excamera:job/%s/worker/%u", job->name, join->worker);
     if (strcmp(identity, stream_identity(stream)) != 0) {
-        refuse(connection, "%s: the certificate of %s is not that of worker %u of job %s",
-               stream_address(stream), stream_identity(stream), join->worker, job->name);
+        refuse(connection, "the certificate of %s is not that of worker %u of job %s",
+               stream_identity(stream), join->worker, job->name);
         return;
     }
     connection->worker = join->worker;
@@ -243,8 +241,7 @@ static void take_control(struct connection *connection, const Mu__ControlHello *
     bool theirs = strcmp(stream_server_name(stream), DOMAIN_DEPLOYMENT) == 0 &&
                   strcmp(stream_identity(stream), IDENTITY_COORDINATOR) == 0;
     if (!theirs) {
-        refuse(connection, "%s: the certificate of %s is not a coordinator's",
-               stream_address(stream), stream_identity(stream));
+        refuse(connection, "the certificate of %s is not a coordinator's", stream_identity(stream));
         return;
     }
     if (control->epoch < rendezvous->epoch) {

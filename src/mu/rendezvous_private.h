@@ -102,6 +102,8 @@ struct transfer {
 /* Cuts the connection off, and says why to those who want to know. */
 void connection_fail(struct connection *connection, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Tells those who want to know why the connection was refused or ended. */
+void connection_note(struct connection *connection, const char *sentence);
 /* Sends, unless the connection is over; one whose queue takes no more is cut off. */
 void connection_send(struct connection *connection, const Mu__Envelope *envelope);
 /* The job of this name, or NULL. */
