@@ -14,6 +14,7 @@ int command_vp8(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_rendezvous(int argc, char **argv);
+int command_run(int argc, char **argv);
 int command_worker(int argc, char **argv);
 
 #endif

@@ -13,6 +13,7 @@ struct command {
 
 static const struct command commands[] = {
     {"encode", command_encode, "encode a film as VP8, in many small pieces at once"},
+    {"run", command_run, "run a job of any kind that a file describes"},
     {"task", command_task, "run one step of an encode by hand"},
     {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
     {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},

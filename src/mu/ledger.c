@@ -44,9 +44,9 @@ static void free_attempt(struct attempt *attempt)
     free(attempt);
 }
 
-static void free_item(void *opaque, struct hash_link *link)
+static void forget_item(void *opaque, struct hash_link *link)
 {
-    item_free(opaque, HASH_ENTRY(link, struct item, hash));
+    item_forget(opaque, HASH_ENTRY(link, struct item, hash));
 }
 
 static void free_entry(void *opaque, struct hash_link *link)
@@ -63,7 +63,7 @@ void ledger_free(struct ledger *ledger)
 {
     if (ledger == NULL)
         return;
-    hash_each(&ledger->items, free_item, ledger);
+    hash_each(&ledger->items, forget_item, ledger);
     hash_each(&ledger->entries, free_entry, ledger);
     while (!list_empty(&ledger->seats)) {
         struct seat *seat = LIST_ENTRY(ledger->seats.next, struct seat, link);
@@ -76,6 +76,11 @@ void ledger_free(struct ledger *ledger)
     free(ledger->count);
     free(ledger->durations);
     free(ledger);
+}
+
+void ledger_number_attempts(struct ledger *ledger, uint32_t behind)
+{
+    ledger->attempts_before = behind;
 }
 
 /* ---- How it stands ------------------------------------------------------------------------- */
@@ -188,7 +193,7 @@ int ledger_replay_done(struct ledger *ledger, const char *actor)
     ledger->done += entry->status != ENTRY_DONE;
     entry->status = ENTRY_DONE;
     while (!list_empty(&entry->inbox))
-        item_free(ledger, LIST_ENTRY(entry->inbox.next, struct item, link));
+        item_forget(ledger, LIST_ENTRY(entry->inbox.next, struct item, link));
     struct list_link *head = &entry->kept;
     for (struct list_link *link = head->next; link != head; link = link->next)
         item_set(ledger, LIST_ENTRY(link, struct item, link), ITEM_MISSING);

@@ -33,8 +33,7 @@ struct ledger_identity {
 struct ledger_limits {
     int window;   /* actors under way at once; 0: four for each slot of the workers, and two */
     int failures; /* of an actor at the same state, until the job fails; 0: three */
-    int64_t patience_ms;      /* of a message that is durable, until its copy is fetched; 0: 250 */
-    uint32_t attempts_before; /* attempts at each actor are numbered from the next one on */
+    int64_t patience_ms; /* of a message that is durable, until its copy is fetched; 0: 250 */
 };
 
 struct ledger_call {
@@ -83,6 +82,8 @@ enum ledger_result { LEDGER_RUNNING, LEDGER_FINISHED, LEDGER_FAILED };
 struct ledger *ledger_new(const struct job *job, const struct ledger_limits *limits);
 void ledger_free(struct ledger *ledger); /* NULL is allowed */
 
+/* Attempts at each actor that begin from now on are numbered behind this one. */
+void ledger_number_attempts(struct ledger *ledger, uint32_t behind);
 /* The next order, to be freed with ledger_order_free; false where there is none. */
 bool ledger_order(struct ledger *ledger, struct ledger_order *order);
 void ledger_order_free(struct ledger_order *order);

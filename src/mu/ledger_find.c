@@ -149,7 +149,7 @@ struct item *object_of(struct ledger *ledger, const char *key, struct entry *mak
     return item;
 }
 
-void item_free(struct ledger *ledger, struct item *item)
+void item_forget(struct ledger *ledger, struct item *item)
 {
     list_remove(&item->link);
     hash_remove(&ledger->items, &item->hash);

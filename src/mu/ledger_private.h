@@ -110,6 +110,7 @@ struct queued_order {
 struct ledger {
     const struct job *job;
     struct ledger_limits limits;
+    uint32_t attempts_before;
     struct hash_table entries, items;
     struct list_link seats, ready, live;
     int64_t *count;    /* [job->groups]: members; -1 while not known */
@@ -137,7 +138,7 @@ struct item *message_of(struct ledger *ledger, struct entry *from, struct entry 
                         const char *name);
 struct item *object_of(struct ledger *ledger, const char *key, struct entry *maker,
                        struct entry *kept);
-void item_free(struct ledger *ledger, struct item *item);
+void item_forget(struct ledger *ledger, struct item *item);
 /* False where the family has ended before it. */
 bool actor_is_within(const struct ledger *ledger, struct actor actor);
 

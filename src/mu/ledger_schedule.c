@@ -40,7 +40,7 @@ void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat
     }
     attempt->entry = entry;
     attempt->seat = seat;
-    attempt->number = ++entry->attempts_made;
+    attempt->number = ledger->attempts_before + ++entry->attempts_made;
     entry->attempt[free_place(entry)] = attempt;
     list_append(&seat->attempts, &attempt->of_seat);
     seat->load++;

@@ -19,7 +19,7 @@ static void empty_inbox(struct ledger *ledger, struct entry *entry)
         struct item *item = LIST_ENTRY(entry->inbox.next, struct item, link);
         struct entry *from = item->from;
         item_set(ledger, item, ITEM_MISSING);
-        item_free(ledger, item);
+        item_forget(ledger, item);
         entry_settle(ledger, from);
     }
 }
