@@ -49,17 +49,12 @@ int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequant
     return (int64_t)sum_of_squares(difference) + sum_of_squares(difference + 8);
 }
 
-/* (magnitude + offset) / step */
-static inline int divide(const struct xc_quantizer *quantizer, bool ac, int magnitude, int offset)
-{
-    uint64_t numerator = (uint64_t)(magnitude + offset);
-    int level = (int)(numerator * quantizer->reciprocal[ac] >> RECIPROCAL_BITS);
-    return level < XC_MAX_LEVEL ? level : XC_MAX_LEVEL;
-}
-
+/* (magnitude + step / 2) / step */
 static inline int nearest_level(const struct xc_quantizer *quantizer, bool ac, int magnitude)
 {
-    return divide(quantizer, ac, magnitude, quantizer->step[ac] >> 1);
+    uint64_t numerator = (uint64_t)(magnitude + (quantizer->step[ac] >> 1));
+    int level = (int)(numerator * quantizer->reciprocal[ac] >> RECIPROCAL_BITS);
+    return level < XC_MAX_LEVEL ? level : XC_MAX_LEVEL;
 }
 
 /* Sets a level and what it dequantizes to, at a place in raster order. */
@@ -74,23 +69,6 @@ static void clear_block(int first, int16_t level[16], int16_t dequantized[16])
 {
     memset(level, 0, 16 * sizeof(level[0]));
     memset(dequantized + first, 0, (16 - (size_t)first) * sizeof(dequantized[0]));
-}
-
-int xc_quantize(const struct xc_quantizer *quantizer, enum block_type type, int rounding,
-                const int16_t coefficient[16], int16_t level[16], int16_t dequantized[16])
-{
-    int first = xc_first_position(type), end = 0;
-    const int offset[2] = {rounding * quantizer->step[0] >> 8, rounding * quantizer->step[1] >> 8};
-    clear_block(first, level, dequantized);
-    for (int position = first; position < 16; position++) {
-        int place = xc_zigzag[position], value = coefficient[place];
-        int magnitude = divide(quantizer, place > 0, abs(value), offset[place > 0]);
-        if (magnitude == 0)
-            continue;
-        put_level(quantizer, place, value < 0 ? -magnitude : magnitude, level, dequantized);
-        end = position + 1;
-    }
-    return end;
 }
 
 /* ---- The trellis --------------------------------------------------------------------------- */

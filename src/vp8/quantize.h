@@ -1,6 +1,6 @@
 /*
- * From transform coefficients to levels: a plain quantizer for quick searches, and a trellis that
- * chooses the levels of a block by rate and distortion over the true costs of its tokens.
+ * From transform coefficients to levels: a trellis chooses the levels of a block by rate and
+ * distortion over the true costs of its tokens.
  *
  * Distortion is the sum of squared differences between coefficients and dequantized levels. The
  * transforms are not orthonormal: it is 4 times the squared error of the samples, for Y2 blocks 16
@@ -46,16 +46,6 @@ static inline int64_t xc_rd_cost(int64_t distortion, int rate, uint32_t lambda)
 int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequantized[16],
                             int first);
 
-/*
- * Level = (magnitude + rounding * step / 256) / step; `rounding` in [0, 128], 128 is the nearest.
- *   coefficient  of a block of `type`, raster order, each in [-16383, 16383]
- *   level        set, raster order; of a block that starts at position 1, level[0] is 0
- *   dequantized  set, raster order; of such a block, dequantized[0] is left alone
- * Returns the block's end as in struct mb_coefficients: 0 where all levels are 0.
- */
-int xc_quantize(const struct xc_quantizer *quantizer, enum block_type type, int rounding,
-                const int16_t coefficient[16], int16_t level[16], int16_t dequantized[16]);
-
 /* What a choice of levels came to. */
 struct xc_block_result {
     int end;            /* as in struct mb_coefficients */
@@ -74,8 +64,10 @@ struct xc_trellis {
 
 /*
  * Chooses for each coefficient among the nearest level, the one below it, and 0, so that the cost
- * of the block is the least that these allow, tokens' contexts and the end of block included. The
- * arrays are as in xc_quantize.
+ * of the block is the least that these allow, tokens' contexts and the end of block included.
+ *   coefficient  of a block of the type, raster order, each in [-16383, 16383]
+ *   level        set, raster order; of a block that starts at position 1, level[0] is 0
+ *   dequantized  set, raster order; of such a block, dequantized[0] is left alone
  */
 struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
                                            const int16_t coefficient[16], int16_t level[16],

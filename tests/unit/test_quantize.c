@@ -49,22 +49,25 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* Every step and magnitude that there is: reciprocals give what division gives. */
-static void test_quantize_is_division(void **state)
+/* Without a price of bits, for every step and magnitude that there is: no level is nearer. */
+static void test_free_bits_give_the_nearest_level(void **state)
 {
-    static const int roundings[] = {0, 96, 128};
+    static struct xc_token_costs costs;
+    xc_token_costs_init(&costs, xc_default_coefficient_probabilities);
     for (int step = 4; step <= 440; step++) {
         struct xc_quantizers quantizers = make_quantizers(step, step);
+        const struct xc_trellis trellis = {
+            .quantizer = &quantizers.of[Y2], .costs = &costs, .type = Y2};
         for (int value = 0; value <= 16383; value += 16) {
             int16_t coefficient[16], level[16], dequantized[16];
-            int rounding = roundings[(step + value / 16) % 3];
             for (int i = 0; i < 16; i++)
                 coefficient[i] = (int16_t)smaller(value + i, 16383);
-            xc_quantize(&quantizers.of[Y2], Y2, rounding, coefficient, level, dequantized);
+            xc_quantize_trellis(&trellis, coefficient, level, dequantized);
             for (int i = 0; i < 16; i++) {
-                int expected = (coefficient[i] + (rounding * step >> 8)) / step;
-                assert_int_equal(level[i], smaller(expected, XC_MAX_LEVEL));
+                int nearest = smaller((coefficient[i] + step / 2) / step, XC_MAX_LEVEL);
                 assert_int_equal(dequantized[i], level[i] * step);
+                assert_int_equal(abs(coefficient[i] - dequantized[i]),
+                                 abs(coefficient[i] - nearest * step));
             }
         }
     }
@@ -74,21 +77,23 @@ static void test_quantize_block(void **state)
 {
     /* Raster order; 100 at place 8 is position 3 in zigzag order. */
     static const int16_t coefficient[16] = {-500, 9, 0, 0, 0, 0, 0, 0, 100};
+    static struct xc_token_costs costs;
     struct xc_quantizers quantizers = make_quantizers(50, 20);
+    struct xc_trellis trellis = {
+        .quantizer = &quantizers.of[Y_AFTER_Y2], .costs = &costs, .type = Y_AFTER_Y2};
     int16_t level[16], dequantized[16] = {1234};
-    assert_int_equal(
-        xc_quantize(&quantizers.of[Y_AFTER_Y2], Y_AFTER_Y2, 128, coefficient, level, dequantized),
-        4);
+    xc_token_costs_init(&costs, xc_default_coefficient_probabilities);
+    assert_int_equal(xc_quantize_trellis(&trellis, coefficient, level, dequantized).end, 4);
     assert_int_equal(level[0], 0);
     assert_int_equal(dequantized[0], 1234);
     assert_int_equal(level[8], 5);
-    assert_int_equal(
-        xc_quantize(&quantizers.of[CHROMA], CHROMA, 128, coefficient, level, dequantized), 4);
+    static const int16_t only_first[16] = {9000};
+    assert_int_equal(xc_quantize_trellis(&trellis, only_first, level, dequantized).end, 0);
+    trellis.quantizer = &quantizers.of[CHROMA];
+    trellis.type = CHROMA;
+    assert_int_equal(xc_quantize_trellis(&trellis, coefficient, level, dequantized).end, 4);
     assert_int_equal(level[0], -10);
     assert_int_equal(dequantized[0], -500);
-    assert_int_equal(xc_quantize(&quantizers.of[Y_AFTER_Y2], Y_AFTER_Y2, 128, (int16_t[16]){9000},
-                                 level, dequantized),
-                     0);
 }
 
 /* ---- The trellis --------------------------------------------------------------------------- */
@@ -287,7 +292,7 @@ static void test_trellis_finds_the_least_cost(void **state)
 }
 
 /* All sixteen large, the largest values included: too many to try, but checked for coherence and
- * against the plain quantizer, which the trellis can only better. */
+ * against the nearest levels, which the trellis can only better. */
 static void test_trellis_of_large_blocks(void **state)
 {
     static struct block block;
@@ -301,8 +306,9 @@ static void test_trellis_of_large_blocks(void **state)
             xc_quantize_trellis(&block.trellis, block.coefficient, level, dequantized);
         check_result(&block, &result, level, dequantized);
         int64_t cost = cost_of_levels(&block, level);
-        xc_quantize(block.trellis.quantizer, block.trellis.type, 128, block.coefficient, level,
-                    dequantized);
+        for (int i = xc_first_position(block.trellis.type); i < 16; i++)
+            level[i] =
+                (int16_t)(block.coefficient[i] < 0 ? -nearest(&block, i) : nearest(&block, i));
         assert_true(cost <= cost_of_levels(&block, level));
     }
 }
@@ -372,7 +378,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantizers_take_their_steps),
-        cmocka_unit_test(test_quantize_is_division),
+        cmocka_unit_test(test_free_bits_give_the_nearest_level),
         cmocka_unit_test(test_quantize_block),
         cmocka_unit_test(test_block_rate),
         cmocka_unit_test(test_trellis_finds_the_least_cost),
