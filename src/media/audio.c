@@ -301,7 +301,7 @@ static void align(struct audio *audio)
 static int next_frame(struct audio *audio, struct error *error)
 {
     int result = libav_decode(audio->format, audio->stream, audio->decoder, audio->packet,
-                              audio->frame, error);
+                              audio->frame, NULL, error);
     if (result < 0)
         return result;
     if (result == 0 || audio->position >= audio->limit) {

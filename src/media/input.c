@@ -19,9 +19,12 @@ struct input {
     bool frame_waits; /* `frame` is decoded but not handed on yet */
     struct converter *converter;
     struct input_info info;
-    char *name;         /* for error sentences */
-    int64_t last;       /* time stamp handed on; AV_NOPTS_VALUE before the first */
-    int64_t packet_end; /* byte position behind the last frame's packet */
+    char *name;               /* for error sentences */
+    int64_t last;             /* time stamp handed on; AV_NOPTS_VALUE before the first */
+    int64_t packet_end;       /* byte position behind the last frame's packet */
+    int64_t damaged;          /* packets that gave no picture and that none stands in for yet */
+    int64_t stand_ins;        /* how often `shown` is handed on once more before `frame` */
+    struct xc_picture *shown; /* handed on last */
 };
 
 static const char *display_name(const char *path)
@@ -60,7 +63,7 @@ static int check_end(const struct input *input, struct error *error)
 static int decode_frame(struct input *input, struct error *error)
 {
     int result = libav_decode(input->format, input->stream, input->decoder, input->packet,
-                              input->frame, error);
+                              input->frame, &input->damaged, error);
     if (result < 0)
         return error_prefix(error, "%s", input->name);
     if (result == 0)
@@ -100,6 +103,13 @@ static int64_t estimate_frames(const struct input *input)
     return 0;
 }
 
+/* In ticks of the stream's time base. */
+static int64_t frame_duration(const struct input *input)
+{
+    AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
+    return av_rescale_q(1, frame, input->stream->time_base);
+}
+
 /* The frame's own time stamp; one frame later than the last where it has none, and always later
  * than the last. */
 static int64_t next_time_stamp(const struct input *input)
@@ -107,11 +117,20 @@ static int64_t next_time_stamp(const struct input *input)
     int64_t stamp = input->frame->best_effort_timestamp;
     if (input->last == AV_NOPTS_VALUE)
         return stamp == AV_NOPTS_VALUE ? 0 : stamp;
-    if (stamp == AV_NOPTS_VALUE) {
-        AVRational frame = av_inv_q(libav_rational(input->info.format.frame_rate));
-        stamp = input->last + av_rescale_q(1, frame, input->stream->time_base);
-    }
+    if (stamp == AV_NOPTS_VALUE)
+        stamp = input->last + frame_duration(input);
     return stamp > input->last ? stamp : input->last + 1;
+}
+
+/* How many pictures are missing before the frame that waits: as many as the gap in time has room
+ * for, but no more than were damaged. */
+static int64_t count_stand_ins(const struct input *input)
+{
+    int64_t stamp = input->frame->best_effort_timestamp, duration = frame_duration(input);
+    if (stamp == AV_NOPTS_VALUE || input->last == AV_NOPTS_VALUE || duration <= 0)
+        return 0;
+    int64_t missing = (stamp - input->last + duration / 2) / duration - 1;
+    return missing < input->damaged ? FFMAX(missing, 0) : input->damaged;
 }
 
 static int64_t find_begin(const struct input *input)
@@ -221,11 +240,22 @@ int input_read(struct input *input, struct xc_picture **picture, int64_t *time_s
         int result = decode_frame(input, error);
         if (result <= 0)
             return result;
+        input->frame_waits = true;
+        input->stand_ins = count_stand_ins(input);
+        input->damaged -= input->stand_ins;
+    }
+    if (input->stand_ins > 0) {
+        input->stand_ins--;
+        *picture = xc_picture_ref(input->shown);
+        *time_stamp = input->last += frame_duration(input);
+        return 1;
     }
     input->frame_waits = false;
     int result = convert_frame(input->converter, input->frame, picture, error);
     if (result < 0)
         return error_prefix(error, "%s", input->name);
+    xc_picture_unref(input->shown);
+    input->shown = xc_picture_ref(*picture);
     *time_stamp = input->last = next_time_stamp(input);
     av_frame_unref(input->frame);
     return 1;
@@ -235,6 +265,7 @@ void input_close(struct input *input)
 {
     if (!input)
         return;
+    xc_picture_unref(input->shown);
     convert_close(input->converter);
     avcodec_free_context(&input->decoder);
     avformat_close_input(&input->format);

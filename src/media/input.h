@@ -25,7 +25,8 @@ struct input_info {
 int input_open(const char *path, struct input **input, struct error *error);
 const struct input_info *input_info(const struct input *input);
 /* 1 and the next picture with its presentation time stamp (in ticks of the time base; strictly
- * increasing; the first may be other than 0), 0 at the end, or a negative errno. */
+ * increasing; the first may be other than 0), 0 at the end, or a negative errno. Where damage has
+ * taken pictures away, the one before stands in for them. */
 int input_read(struct input *input, struct xc_picture **picture, int64_t *time_stamp,
                struct error *error);
 void input_close(struct input *input); /* NULL is allowed */

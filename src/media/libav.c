@@ -151,22 +151,26 @@ int libav_open_decoder(AVFormatContext *format, AVStream *stream, AVCodecContext
 /* Feeds the decoder with the stream's next packet, or with the end. Containers that turn out to be
  * damaged end where they do. */
 static int feed(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
-                AVPacket *packet, struct error *error)
+                AVPacket *packet, int64_t *damaged, struct error *error)
 {
     int result = av_read_frame(format, packet);
     if (result == AVERROR_EOF || result == AVERROR_INVALIDDATA)
         avcodec_send_packet(decoder, NULL);
     else if (result < 0)
         return libav_error(error, result, "cannot read %s", format->url);
-    else if (packet->stream_index == stream->index && packet->size > 0)
-        result = avcodec_send_packet(decoder, packet);
+    else if (packet->stream_index == stream->index && packet->size > 0 &&
+             (result = avcodec_send_packet(decoder, packet)) < 0)
+        ++*damaged;
     av_packet_unref(packet);
     return result == AVERROR(ENOMEM) ? error_set(error, -ENOMEM, "out of memory") : 0;
 }
 
 int libav_decode(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
-                 AVPacket *packet, AVFrame *frame, struct error *error)
+                 AVPacket *packet, AVFrame *frame, int64_t *damaged, struct error *error)
 {
+    int64_t uncounted = 0;
+    if (!damaged)
+        damaged = &uncounted;
     for (;;) {
         int result = avcodec_receive_frame(decoder, frame);
         if (result >= 0)
@@ -175,8 +179,9 @@ int libav_decode(AVFormatContext *format, const AVStream *stream, AVCodecContext
             return 0;
         if (result == AVERROR(ENOMEM))
             return error_set(error, -ENOMEM, "out of memory");
-        if (result == AVERROR(EAGAIN) &&
-            (result = feed(format, stream, decoder, packet, error)) < 0)
+        if (result != AVERROR(EAGAIN))
+            ++*damaged;
+        else if ((result = feed(format, stream, decoder, packet, damaged, error)) < 0)
             return result;
     }
 }

@@ -25,9 +25,9 @@ int libav_open_decoder(AVFormatContext *format, AVStream *stream, AVCodecContext
                        struct error *error);
 
 /* The next frame: 1, 0 at the end, or a negative errno. Damaged packets are passed over, as players
- * do. `packet` is scratch. */
+ * do, and counted in `*damaged` (NULL is allowed). `packet` is scratch. */
 int libav_decode(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
-                 AVPacket *packet, AVFrame *frame, struct error *error);
+                 AVPacket *packet, AVFrame *frame, int64_t *damaged, struct error *error);
 
 /* The stream's nominal frame rate, 25 where unknown; the ratio in least terms. */
 struct ratio libav_frame_rate(AVFormatContext *format, AVStream *stream);

@@ -358,6 +358,34 @@ static void assert_refused(const char *path, const char *words)
     assert_contains(error.message, path);
 }
 
+/* Frames of PNG stand alone, so that damage takes away just those that it hits. */
+static void picture_before_stands_in_for_a_damaged_one(void **state)
+{
+    size_t size, size_y4m;
+    struct input_info info;
+    int64_t stamps[30];
+    free(run_ffmpeg("-f lavfi -i testsrc2=s=96x64:r=25:d=1.2 -c:v png %s", scratch("film.mkv")));
+    char *film = read_file(scratch("film.mkv"), &size);
+    int packet = 0;
+    for (size_t i = 0; i + 8 < size; i++)
+        if (memcmp(film + i, "IDAT", 4) == 0 && (++packet == 12 || packet == 13))
+            memset(film + i + 4, 0xff, 4); /* no header of zlib */
+    assert_int_equal(packet, 30);
+    write_file(scratch("damaged.mkv"), film, size);
+    free(film);
+    assert_int_equal(read_film(scratch("damaged.mkv"), &info, stamps, 30), 30);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(stamps[i], 40 * i);
+    char *pictures = read_file(scratch("ours.y4m"), &size_y4m);
+    size_t frame = 6 + 96 * 64 * 3 / 2, first = size_y4m - 30 * frame;
+    for (int i = 1; i < 30; i++) {
+        const char *now = pictures + first + i * frame;
+        bool same = memcmp(now, now - frame, frame) == 0;
+        assert_int_equal(same, i == 11 || i == 12);
+    }
+    free(pictures);
+}
+
 static void no_film(void **state)
 {
     char text[4000];
@@ -438,6 +466,7 @@ int main(void)
         TEST(variable_frame_rate),
         TEST(sound_is_noticed),
         TEST(damage_is_passed_over_the_same_each_time),
+        TEST(picture_before_stands_in_for_a_damaged_one),
         TEST(no_film),
         TEST(no_video),
         TEST(too_large),

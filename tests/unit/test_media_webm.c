@@ -182,7 +182,7 @@ static struct sound listen(const char *path)
     AVStream *stream = format->streams[1];
     assert_int_equal(stream->codecpar->codec_id, AV_CODEC_ID_OPUS);
     assert_int_equal(libav_open_decoder(format, stream, &decoder, &error), 0);
-    while (libav_decode(format, stream, decoder, packet, frame, &error) == 1)
+    while (libav_decode(format, stream, decoder, packet, frame, NULL, &error) == 1)
         listen_to_frame(&sound, frame, stream->time_base);
     sound.channels = decoder->ch_layout.nb_channels;
     sound.rate = decoder->sample_rate;
