@@ -51,7 +51,7 @@ struct run {
     struct job *job;
     char digest[SHA256_HEX_SIZE], build[SHA256_HEX_SIZE];
     char *program;
-    char folder[64]; /* of its own, in /tmp; "" where there is none */
+    char *folder; /* of its own, in TMPDIR or /var/tmp; NULL until it is there */
     char *objects, *journal;
     FILE *trace;
     uv_loop_t loop;
@@ -112,15 +112,31 @@ static int make_folder(const char *path, struct error *error)
     return error_set(error, -errno, "cannot make the folder %s: %s", path, strerror(errno));
 }
 
+static int make_own_folder(struct run *run, struct error *error)
+{
+    const char *parent = getenv("TMPDIR");
+    if (parent == NULL || parent[0] == '\0')
+        parent = "/var/tmp";
+    char *folder;
+    if (asprintf(&folder, "%s/excamera-run-XXXXXX", parent) < 0)
+        return error_set(error, -ENOMEM, "out of memory");
+    if (mkdtemp(folder) == NULL) {
+        int code = -errno;
+        free(folder);
+        return error_set(error, code, "cannot make a folder in %s: %s; TMPDIR chooses another",
+                         parent, strerror(-code));
+    }
+    run->folder = folder;
+    return 0;
+}
+
 static int prepare(struct run *run, struct error *error)
 {
-    snprintf(run->folder, sizeof run->folder, "/tmp/excamera-run-XXXXXX");
-    if (mkdtemp(run->folder) == NULL) {
-        run->folder[0] = '\0';
-        return error_set(error, -errno, "cannot make a folder in /tmp: %s", strerror(errno));
-    }
+    int code = make_own_folder(run, error);
+    if (code < 0)
+        return code;
     const char *place = run->store ? run->store : run->folder;
-    int code = make_folder(place, error);
+    code = make_folder(place, error);
     if (code == 0 && (asprintf(&run->objects, "%s/objects", place) < 0 ||
                       asprintf(&run->journal, "%s/journal", place) < 0))
         code = error_set(error, -ENOMEM, "out of memory");
@@ -236,8 +252,9 @@ static int run_job(struct run *run)
     if (code == 0)
         code = prepare(run, &error);
     int status = code < 0 ? fail(&error) : serve(run);
-    if (run->folder[0] != '\0')
+    if (run->folder != NULL)
         nftw(run->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(run->folder);
     if (run->trace != NULL && fclose(run->trace) != 0 && status == EXIT_SUCCESS) {
         error_set(&error, -errno, "%s: %s", run->trace_path, strerror(errno));
         status = fail(&error);
