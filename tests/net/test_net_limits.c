@@ -156,9 +156,9 @@ static void silence(void **state)
 static void no_silence_where_bytes_come(void **state)
 {
     struct setup *setup = *state;
-    setup->limits.silence = 200;
+    setup->limits.silence = 600;
     setup_pair(setup);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 40; i++) {
         stream_write(setup->near.stream, "x", 1);
         stream_write(setup->far.stream, "x", 1);
         setup_run(setup, 20);
@@ -170,13 +170,13 @@ static void no_silence_where_bytes_come(void **state)
 static void busy_ourselves(void **state)
 {
     struct setup *setup = *state;
-    setup->limits.silence = 150;
+    setup->limits.silence = 600;
     setup_pair(setup);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         stream_write(setup->near.stream, "x", 1);
         stream_write(setup->far.stream, "x", 1);
         uv_run(&setup->loop, UV_RUN_NOWAIT);
-        usleep(200000);
+        usleep(800000);
         uv_run(&setup->loop, UV_RUN_NOWAIT);
         uv_run(&setup->loop, UV_RUN_NOWAIT);
     }
