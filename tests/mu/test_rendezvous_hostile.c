@@ -178,7 +178,7 @@ static void still_works(struct world *world)
 static void others_certificates(void **state)
 {
     struct world *world = *state;
-    struct peer peer;
+    static struct peer peer;
     world_serve(world, 0);
     struct {
         struct tls_client *client;
@@ -203,7 +203,7 @@ static void others_certificates(void **state)
 static void hellos_that_do_not_agree(void **state)
 {
     struct world *world = *state;
-    struct peer peer;
+    static struct peer peer;
     world_serve(world, 0);
     dial(world, &peer, world_client(0, 3, 1000), "job-0.excamera.invalid");
     say_join(&peer, "0", 4, MU_PROTOCOL);
@@ -231,7 +231,7 @@ static void hellos_that_do_not_agree(void **state)
 static void epochs(void **state)
 {
     struct world *world = *state;
-    struct peer first, second;
+    static struct peer first, second;
     world_serve(world, 0);
     dial(world, &first, world_deployment_client(IDENTITY_COORDINATOR), DOMAIN_DEPLOYMENT);
     say_control(&first, 5);
@@ -251,7 +251,7 @@ static void epochs(void **state)
 static void jobs_come_and_go(void **state)
 {
     struct world *world = *state;
-    struct peer control, worker;
+    static struct peer control, worker;
     struct error error;
     char *pem;
     world_serve(world, 0);
@@ -392,7 +392,7 @@ static void what_is_not_allowed(void **state)
         too_much_credit,
         control_from_a_worker,
     };
-    struct peer peer;
+    static struct peer peer;
     world_serve(world, 0);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int notes = world->notes;
@@ -407,7 +407,7 @@ static void what_is_not_allowed(void **state)
 static void before_the_hello(void **state)
 {
     struct world *world = *state;
-    struct peer peer;
+    static struct peer peer;
     world_serve(world, 0);
     dial(world, &peer, world_client(0, 3, 1000), "job-0.excamera.invalid");
     say_offer(&peer, "m", 1, 10, WIRE_SHA256);
@@ -422,7 +422,7 @@ static void before_the_hello(void **state)
 static void silence(void **state)
 {
     struct world *world = *state;
-    struct peer peer;
+    static struct peer peer;
     world->options.heartbeat_ms = 50;
     world_serve(world, 0);
     still_works(world);
@@ -439,7 +439,7 @@ static void silence(void **state)
 static void a_receiver_without_credit(void **state)
 {
     struct world *world = *state;
-    struct peer peer;
+    static struct peer peer;
     world_serve(world, 0);
     still_works(world);
     join(world, &peer);
@@ -458,7 +458,7 @@ static void a_receiver_that_does_not_read(void **state)
     struct world *world = *state;
     enum { COUNT = 40, SIZE = 1000000 };
     struct receipt receipts[COUNT];
-    struct peer peer;
+    static struct peer peer;
     char name[16];
     world->options.memory = 4 << 20;
     world_serve(world, 0);
