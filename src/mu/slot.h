@@ -7,7 +7,7 @@
  *  - `excamera ...` is this program, wherever it lies;
  *  - any other argv[0] is looked for along PATH.
  * A command runs in its folder, in a session of its own, with the environment PATH and HOME (the worker's),
- * TMPDIR (its folder), LANG=C.UTF-8, XC_CONTROL (mu/control.h) and XC_SLOT, and no other descriptors than
+ * TMPDIR (its folder), LANG=C.UTF-8, XC_CONTROL (util/await.h) and XC_SLOT, and no other descriptors than
  * these: standard input is empty, both outputs are read. When it ends, whatever it has started is killed,
  * before the outcome is told. Should the worker die, the child does the same and ends; should the child
  * die, the slot does so, and makes a new one for the next command.
@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "mu/control.h"
+#include "util/await.h"
 #include "util/error.h"
 
 enum {
@@ -53,7 +53,7 @@ struct slot_outcome {
     const char *reason; /* "" where there is none */
     /* All zero where the child has died. Of processor time and memory: the command's and its children's,
      * but for processes that nobody has waited for. */
-    uint64_t wall_us, waited_us; /* waited: at control_await(), part of wall */
+    uint64_t wall_us, waited_us; /* waited: at await_point(), part of wall */
     uint64_t user_us, system_us;
     uint64_t peak_bytes; /* of the largest single process */
     struct slot_text out, err;
@@ -62,12 +62,12 @@ struct slot_outcome {
 struct slot_command {
     const char *folder;      /* absolute */
     const char *const *argv; /* ends with NULL */
-    uint64_t limit_ms;       /* of time not spent in control_await(); 0 for none */
+    uint64_t limit_ms;       /* of time not spent in await_point(); 0 for none */
 };
 
 struct slot_events {
-    /* The command waits at a point, see mu/control.h: slot_answer() lets it go on. `number` may be
-     * CONTROL_NO_NUMBER. */
+    /* The command waits at a point, see util/await.h: slot_answer() lets it go on. `number` may be
+     * AWAIT_NO_NUMBER. */
     void (*await)(void *opaque, const char *name, int64_t number);
     /* The command has ended; another may be run from here. What the outcome points to lives until this
      * returns. */

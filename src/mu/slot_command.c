@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mu/control.h"
 #include "mu/processes.h"
 
 enum {

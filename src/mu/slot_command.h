@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include "mu/control.h"
 #include "mu/slot.h"
 #include "mu/tail.h"
 
@@ -16,7 +15,7 @@ struct slot_process {
     int out, err, control; /* this side's ends; -1 when closed */
     int failure;           /* where the process says why it could not start */
     struct tail out_tail, err_tail;
-    char line[CONTROL_LINE]; /* of a question, as far as it has come */
+    char line[AWAIT_LINE]; /* of a question, as far as it has come */
     size_t line_size;
     uint64_t started_us, waited_us;
     uint64_t asked_us;    /* since when it waits for an answer; 0 where it does not */

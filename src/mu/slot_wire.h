@@ -21,7 +21,7 @@ struct slot_run {
 
 struct slot_await {
     int64_t number;
-    char name[CONTROL_NAME + 1];
+    char name[AWAIT_NAME + 1];
 };
 
 struct slot_done {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mu/control.h"
+#include "util/await.h"
 
 extern char **environ;
 
@@ -73,7 +73,7 @@ static int await(const char *name, int64_t number, int times)
 {
     struct error error;
     for (int i = 0; i < times; i++) {
-        if (control_await(name, number, &error) < 0) {
+        if (await_point(name, number, &error) < 0) {
             printf("%s\n", error.message);
             return EXIT_FAILURE;
         }
@@ -116,7 +116,7 @@ int slot_tasks(int argc, char **argv)
     if (!strcmp(name, "processor"))
         return use_processor();
     if (!strcmp(name, "await"))
-        return await(argument, argc > 3 ? atoll(argv[3]) : CONTROL_NO_NUMBER, 2);
+        return await(argument, argc > 3 ? atoll(argv[3]) : AWAIT_NO_NUMBER, 2);
     if (!strcmp(name, "away"))
         return run_away();
     if (!strcmp(name, "signal"))

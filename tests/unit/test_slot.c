@@ -37,7 +37,7 @@ struct bench {
     char reason[300], out[SLOT_TAIL + 1], err[SLOT_TAIL + 1];
     /* Questions, and what is answered to them. */
     int questions;
-    char name[CONTROL_NAME + 1];
+    char name[AWAIT_NAME + 1];
     int64_t number;
     bool answers, ready;
 };
@@ -542,20 +542,20 @@ static void a_program_that_is_none(void **state)
 static void awaiting(void **state)
 {
     struct bench *bench = *state;
-    char longest[CONTROL_NAME + 1];
+    char longest[AWAIT_NAME + 1];
     bench->answers = bench->ready = true;
     assert_int_equal(run(bench, 0, TASK("await", "state")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, 0);
     assert_string_equal(bench->out, "went on\nwent on\n");
     assert_int_equal(bench->questions, 2);
     assert_string_equal(bench->name, "state");
-    assert_int_equal(bench->number, CONTROL_NO_NUMBER);
-    memset(longest, '~', CONTROL_NAME);
-    longest[CONTROL_NAME] = '\0';
+    assert_int_equal(bench->number, AWAIT_NO_NUMBER);
+    memset(longest, '~', AWAIT_NAME);
+    longest[AWAIT_NAME] = '\0';
     assert_int_equal(run(bench, 0, TASK("await", longest, "999999999999999999")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, 0);
     assert_string_equal(bench->name, longest);
-    assert_int_equal(bench->number, CONTROL_NUMBER);
+    assert_int_equal(bench->number, AWAIT_NUMBER);
     assert_int_equal(run(bench, 0, TASK("await", "a b")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, EXIT_FAILURE);
     assert_int_equal(bench->questions, 0);
@@ -631,9 +631,9 @@ static void a_command_started_by_hand_does_not_wait(void **state)
     struct error error;
     (void)state;
     unsetenv("XC_CONTROL");
-    assert_int_equal(control_await("state", CONTROL_NO_NUMBER, &error), 0);
+    assert_int_equal(await_point("state", AWAIT_NO_NUMBER, &error), 0);
     setenv("XC_CONTROL", "999", 1);
-    assert_int_equal(control_await("state", CONTROL_NO_NUMBER, &error), -EPIPE);
+    assert_int_equal(await_point("state", AWAIT_NO_NUMBER, &error), -EPIPE);
     unsetenv("XC_CONTROL");
 }
 
