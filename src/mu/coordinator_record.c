@@ -13,7 +13,7 @@ enum record_type {
     RECORD_MESSAGE, /* {"from", "to", "name", "size", "sha256"} */
     RECORD_OBJECT,  /* {"key", "maker", "for" or null, "size", "sha256"} */
     RECORD_CLOSE,   /* {"family", "count"} */
-    RECORD_DONE,    /* {"actor"} */
+    RECORD_DONE,    /* {"actor", "amount"} */
     RECORD_END,     /* {}: the outputs are there */
 };
 
@@ -76,7 +76,8 @@ static int replay_one(struct coordinator *coordinator, uint32_t type, const json
         return ledger_replay_close(ledger, text_of(record, "family"),
                                    json_integer_value(json_object_get(record, "count")));
     case RECORD_DONE:
-        return ledger_replay_done(ledger, text_of(record, "actor"));
+        return ledger_replay_done(ledger, text_of(record, "actor"),
+                                  json_integer_value(json_object_get(record, "amount")));
     case RECORD_END:
         return 0;
     default:
@@ -145,7 +146,10 @@ void record_order(struct coordinator *coordinator, const struct ledger_order *or
             json_pack("{s:s, s:I}", "family", order->actor, "count", (json_int_t)order->number),
             &error);
     else
-        code = append(coordinator, RECORD_DONE, json_pack("{s:s}", "actor", order->actor), &error);
+        code = append(
+            coordinator, RECORD_DONE,
+            json_pack("{s:s, s:I}", "actor", order->actor, "amount", (json_int_t)order->number),
+            &error);
     if (code < 0)
         coordinator_fail(coordinator, &error);
 }

@@ -228,6 +228,8 @@ struct job {
     struct arena arena; /* holds all that the pointers point to */
     const char *name;
     int variables, groups, states, inputs, outputs;
+    bool has_progress;
+    int progress; /* an integer variable: how much an actor that is done has done */
     struct job_variable *variable; /* [variables] */
     struct job_group *group;       /* [groups], in the order of admission */
     struct job_state *state;       /* [states], in the order of the file */

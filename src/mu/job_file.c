@@ -89,6 +89,21 @@ static int choose(const struct job_reader *reader, const struct job_choice *choi
     return type == JOB_STRING && value->string == NULL ? node_no_memory(reader) : 0;
 }
 
+static int read_progress(const struct job_reader *reader, const struct node *node)
+{
+    struct job *job = reader->job;
+    if (node->json == NULL)
+        return 0;
+    int code = node_variable(reader, node, &job->progress);
+    if (code < 0)
+        return code;
+    if (job->progress < 0 || job_variable_type(job, job->progress) != JOB_INTEGER)
+        return node_fail(reader, node, "'%s' is no integer that the job declares",
+                         job_variable_name(job, job->progress));
+    job->has_progress = true;
+    return 0;
+}
+
 /* ---- Actors -------------------------------------------------------------------------------- */
 
 static int read_overrides(const struct job_reader *reader, const struct node *variables,
@@ -276,7 +291,7 @@ static int read_transfers(const struct job_reader *reader, const struct node *no
 static int read_head(const struct job_reader *reader, const struct node *root)
 {
     static const char *const allowed[] = {"format", "job",     "about",   "variables", "actors",
-                                          "inputs", "outputs", "machine", NULL};
+                                          "inputs", "outputs", "machine", "progress",  NULL};
     int64_t format;
     const char *text;
     struct node format_node = node_member(root, "format");
@@ -300,6 +315,7 @@ static int read_job(const struct job_reader *reader, const struct node *root,
 {
     struct job *job = reader->job;
     struct node variables = node_member(root, "variables");
+    struct node progress = node_member(root, "progress");
     struct node actors = node_member(root, "actors");
     struct node inputs = node_member(root, "inputs");
     struct node outputs = node_member(root, "outputs");
@@ -309,6 +325,8 @@ static int read_job(const struct job_reader *reader, const struct node *root,
         code = read_variables(reader, &variables);
     for (int i = 0; i < choices && code >= 0; i++)
         code = choose(reader, &choice[i]);
+    if (code >= 0)
+        code = read_progress(reader, &progress);
     if (code >= 0)
         code = read_actors(reader, &actors);
     if (code >= 0)

@@ -103,11 +103,21 @@ void ledger_fail(struct ledger *ledger, const struct error *failure)
 void ledger_progress(const struct ledger *ledger, struct ledger_progress *progress)
 {
     *progress = (struct ledger_progress){.done = ledger->done,
+                                         .amount = ledger->amount,
                                          .live = ledger->admitted,
                                          .waiting = ledger->waiting,
                                          .workers = ledger->workers};
     for (int i = 0; i < ledger->job->groups && progress->actors >= 0; i++)
         progress->actors = ledger->count[i] < 0 ? -1 : progress->actors + ledger->count[i];
+}
+
+void ledger_states(const struct ledger *ledger, uint32_t *actors)
+{
+    memset(actors, 0, (size_t)ledger->job->states * sizeof *actors);
+    for (struct list_link *link = ledger->live.next; link != &ledger->live; link = link->next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        actors[(entry->attempt[0] ? entry->attempt[0] : entry->attempt[1])->state.state]++;
+    }
 }
 
 bool ledger_look(const struct ledger *ledger, const struct ledger_call *call,
@@ -185,13 +195,13 @@ int ledger_replay_close(struct ledger *ledger, const char *family, int64_t count
     return -EBADMSG;
 }
 
-int ledger_replay_done(struct ledger *ledger, const char *actor)
+int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount)
 {
     struct entry *entry = entry_named(ledger, actor);
     if (entry == NULL)
         return unknown(ledger);
-    ledger->done += entry->status != ENTRY_DONE;
-    entry->status = ENTRY_DONE;
+    entry_uncount(ledger, entry);
+    entry_count(ledger, entry, amount);
     while (!list_empty(&entry->inbox))
         item_forget(ledger, LIST_ENTRY(entry->inbox.next, struct item, link));
     struct list_link *head = &entry->kept;

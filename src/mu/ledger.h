@@ -57,7 +57,8 @@ enum ledger_kind {
     LEDGER_MESSAGE, /* to be remembered: durable, with `identity` */
     LEDGER_OBJECT, /* to be remembered: durable as `key`, made by `actor`, kept until `peer` is done */
     LEDGER_CLOSE, /* to be remembered: `actor` is a family, and has `number` members */
-    LEDGER_DONE,  /* to be remembered: `actor` is done; messages to it may go then */
+    LEDGER_DONE,  /* to be remembered: `actor` is done, its amount is `number`; messages to it may
+                     go then */
     LEDGER_DELETE, /* `key`, or if not 0 its `attempt`, may go when what is to be remembered is safe */
 };
 
@@ -96,9 +97,12 @@ void ledger_fail(struct ledger *ledger, const struct error *failure);
 struct ledger_progress {
     int64_t actors; /* of the job; -1 while a family is open */
     int64_t done, live, waiting;
+    int64_t amount; /* of what the job calls its progress: the sum over actors that are done */
     int workers;
 };
 void ledger_progress(const struct ledger *ledger, struct ledger_progress *progress);
+/* How many actors are in each state of the machine, [job->states]; those that wait for a worker in none. */
+void ledger_states(const struct ledger *ledger, uint32_t *actors);
 
 /* ---- What was remembered, before anything else ---------------------------------------------- */
 
@@ -108,7 +112,7 @@ int ledger_replay_message(struct ledger *ledger, const struct ledger_label *labe
 int ledger_replay_object(struct ledger *ledger, const char *key, const char *maker,
                          const char *peer, const struct ledger_identity *identity);
 int ledger_replay_close(struct ledger *ledger, const char *family, int64_t count);
-int ledger_replay_done(struct ledger *ledger, const char *actor);
+int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount);
 
 /* ---- What happens --------------------------------------------------------------------------- */
 
@@ -148,7 +152,7 @@ struct ledger_outcome {
 /* A request has ended. One that is not at hand (any more) is ignored. */
 void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
                     const struct ledger_outcome *outcome, int64_t now);
-/* The process of a run asks for a point; `number` as in mu/control.h. */
+/* The process of a run asks for a point; `number` as in util/await.h. */
 void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_t point,
                   const char *name, int64_t number, int64_t now);
 /* What it asked for has ended. */

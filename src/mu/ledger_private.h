@@ -38,6 +38,7 @@ struct entry {
     char name[JOB_ACTOR_SIZE];
     enum entry_status status;
     uint32_t attempts_made;
+    int64_t amount; /* when it is done */
     struct attempt *attempt[ATTEMPTS];
     int pending;  /* messages and objects of its own that are not durable yet */
     int failures; /* in a row at the same state with the same outcome */
@@ -116,7 +117,7 @@ struct ledger {
     int64_t *count;    /* [job->groups]: members; -1 while not known */
     struct actor next; /* to be admitted */
     int64_t admitted;  /* ready or live */
-    int64_t done, attempts, waiting;
+    int64_t done, amount, attempts, waiting;
     int coming; /* items that are being made durable */
     int slots, workers;
     struct durations *durations; /* [job->states] */
@@ -166,6 +167,9 @@ void item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct
 /* Does what the machine says next. */
 void attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
                      const struct error *error);
+/* It is done, and has done this much; or is so no more. */
+void entry_count(struct ledger *ledger, struct entry *entry, int64_t amount);
+void entry_uncount(struct ledger *ledger, struct entry *entry);
 /* The actor is done if nothing is pending. */
 void entry_settle(struct ledger *ledger, struct entry *entry);
 /* Sends what was held back until its object was there. */

@@ -98,8 +98,8 @@ static bool comes_before(const struct entry *a, const struct entry *b)
 void entry_ready(struct ledger *ledger, struct entry *entry)
 {
     struct list_link *behind = ledger->ready.previous;
-    ledger->done -= entry->status == ENTRY_DONE;
     ledger->admitted += entry->status == ENTRY_DONE || entry->status == ENTRY_IDLE;
+    entry_uncount(ledger, entry);
     entry->status = ENTRY_READY;
     list_remove(&entry->link);
     while (behind != &ledger->ready && comes_before(entry, LIST_ENTRY(behind, struct entry, link)))

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mu/ledger_private.h"
+#include "mu/scope.h"
 
 static void fail_missing(struct ledger *ledger, const struct attempt *attempt, const char *peer)
 {
@@ -37,17 +38,45 @@ static void delete_kept(struct ledger *ledger, struct entry *entry)
     }
 }
 
-static void entry_done(struct ledger *ledger, struct entry *entry)
+void entry_count(struct ledger *ledger, struct entry *entry, int64_t amount)
+{
+    entry->status = ENTRY_DONE;
+    entry->amount = amount;
+    ledger->done++;
+    ledger->amount = (int64_t)((uint64_t)ledger->amount + (uint64_t)amount);
+}
+
+void entry_uncount(struct ledger *ledger, struct entry *entry)
+{
+    if (entry->status != ENTRY_DONE)
+        return;
+    ledger->done--;
+    ledger->amount = (int64_t)((uint64_t)ledger->amount - (uint64_t)entry->amount);
+}
+
+static int64_t amount_of(const struct ledger *ledger, const struct attempt *attempt)
+{
+    const struct scope scope = {
+        .job = ledger->job, .actor = attempt->entry->actor, .state = &attempt->state};
+    struct job_value value;
+    char name[JOB_ACTOR_SIZE];
+    if (!ledger->job->has_progress || !scope_value(&scope, ledger->job->progress, &value, name))
+        return 0;
+    return value.integer;
+}
+
+/* By the attempt that has come to its end. */
+static void entry_done(struct ledger *ledger, struct entry *entry, const struct attempt *ending)
 {
     struct ledger_order *order = order_new(ledger, LEDGER_DONE);
     if (order == NULL)
         return;
     order->actor = order_text(ledger, order, entry->name);
-    entry->status = ENTRY_DONE;
+    order->number = amount_of(ledger, ending);
+    entry_count(ledger, entry, order->number);
     entry->failures = 0;
     list_remove(&entry->link);
     ledger->admitted--;
-    ledger->done++;
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL)
             attempt_end(ledger, entry->attempt[i], true);
@@ -57,11 +86,12 @@ static void entry_done(struct ledger *ledger, struct entry *entry)
 
 void entry_settle(struct ledger *ledger, struct entry *entry)
 {
-    bool ending = false;
+    const struct attempt *ending = NULL;
     for (int i = 0; i < ATTEMPTS; i++)
-        ending |= entry->attempt[i] != NULL && entry->attempt[i]->ending;
-    if (ending && entry->pending == 0 && entry->status == ENTRY_LIVE)
-        entry_done(ledger, entry);
+        if (entry->attempt[i] != NULL && entry->attempt[i]->ending)
+            ending = entry->attempt[i];
+    if (ending != NULL && entry->pending == 0 && entry->status == ENTRY_LIVE)
+        entry_done(ledger, entry, ending);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------ */

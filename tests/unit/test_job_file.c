@@ -24,7 +24,8 @@ static const char base[] =
     "  \"format\": 1,\n"
     "  \"job\": \"base\",\n"
     "  \"about\": \"all there is\",\n"
-    "  \"variables\": {\"text\": \"a\", \"size\": 3, \"flag\": false, \"limit\": 9},\n"
+    "  \"variables\": {\"text\": \"a\", \"size\": 3, \"flag\": false, \"limit\": 9}, \"progress\": "
+    "\"limit\",\n"
     "  \"inputs\": [{\"file\": \"/in/${text}\", \"key\": \"in/${text}\"}],\n"
     "  \"outputs\": [{\"file\": \"out\", \"key\": \"out\"}],\n"
     "  \"actors\": [\n"
@@ -116,6 +117,16 @@ static const struct change changes[] = {
      "base:5: variables.index: is the name of a built-in", MEANING},
     {"capital variable", "\"size\": 3", "\"size\": 3, \"Size\": 1",
      "base:5: variables.Size: is no name", SHAPE},
+
+    /* Progress. */
+    {"progress unknown", "\"progress\": \"limit\"", "\"progress\": \"limits\"",
+     "base:5: progress: there is no variable 'limits'", MEANING},
+    {"progress of another type", "\"progress\": \"limit\"", "\"progress\": \"text\"",
+     "base:5: progress: 'text' is no integer that the job declares", MEANING},
+    {"progress built in", "\"progress\": \"limit\"", "\"progress\": \"index\"",
+     "base:5: progress: 'index' is no integer", MEANING},
+    {"progress no string", "\"progress\": \"limit\"", "\"progress\": 7",
+     "base:5: progress: is not a string", SHAPE},
 
     /* Inputs and outputs. */
     {"input without key", ", \"key\": \"in/${text}\"", "", "base:6: inputs[0].key: is missing",

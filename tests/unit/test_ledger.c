@@ -495,6 +495,38 @@ static void test_window(void **state)
     job_free(job);
 }
 
+/* Actors count for what their variable says at their end, once each; and are somewhere until then. */
+static void test_progress(void **state)
+{
+    struct job *job = parse(
+        "{\"format\": 1, \"job\": \"counts\", \"variables\": {\"size\": 0}, \"progress\": \"size\","
+        "\"actors\": [{\"family\": \"one\", \"count\": 20}],"
+        "\"machine\": {\"start\": \"work\", \"states\": {"
+        "\"work\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"count\"}},"
+        "\"count\": {\"set\": {\"size\": \"${index}\"}, \"on\": {\"ok\": \"done\"}},"
+        "\"done\": {\"quit\": {}}}}}");
+    struct ledger_progress progress;
+    struct world *world = new_world(job, 4, 3);
+    world->loss = 30;
+    live_well(world, 20);
+    ledger_progress(world->ledger, &progress);
+    assert_int_equal(progress.amount, 19 * 20 / 2);
+    end_world(world);
+
+    world = new_world(job, 4, 3);
+    uint32_t states[3];
+    assert_int_equal(ledger_replay_done(world->ledger, "one-000019", 19), 0);
+    assert_int_equal(ledger_replay_done(world->ledger, "one-000019", 19), 0);
+    ledger_joined(world->ledger, 1, 1, 1);
+    ledger_progress(world->ledger, &progress);
+    assert_int_equal(progress.amount, 19);
+    ledger_states(world->ledger, states);
+    assert_int_equal(states[0], 3); /* "work", of a window */
+    assert_int_equal(states[1] + states[2], 0);
+    end_world(world);
+    job_free(job);
+}
+
 static void assert_fails(struct world *world, const char *with)
 {
     struct error error = {0};
@@ -553,8 +585,8 @@ static void test_replay(void **state)
     const struct ledger_label label = {"member-000000", "member-000001", "round-0"};
     assert_int_equal(ledger_replay_message(world->ledger, &label, &identity), 0);
     strcpy(world->durable[world->durable_count++], "messages/member-000001/member-000000.round-0");
-    assert_int_equal(ledger_replay_done(world->ledger, "member-000003"), 0);
-    assert_int_equal(ledger_replay_done(world->ledger, "nobody"), -EBADMSG);
+    assert_int_equal(ledger_replay_done(world->ledger, "member-000003", 0), 0);
+    assert_int_equal(ledger_replay_done(world->ledger, "nobody", 0), -EBADMSG);
     live_well(world, 6);
     /* The fourth's message to the fifth was not there, so that it ran again. */
     assert_int_equal(world->done, 6);
@@ -564,7 +596,7 @@ static void test_replay(void **state)
     char name[JOB_ACTOR_SIZE];
     for (int i = 0; i < 6; i++) {
         snprintf(name, sizeof name, "member-%06d", i);
-        assert_int_equal(ledger_replay_done(world->ledger, name), 0);
+        assert_int_equal(ledger_replay_done(world->ledger, name, 0), 0);
     }
     ledger_tick(world->ledger, 1);
     struct error error;
@@ -578,7 +610,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encode),   cmocka_unit_test(test_ring),
         cmocka_unit_test(test_window),   cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_deadlock), cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_progress), cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_replay),
     };
     if (argc != 2)
         return 77;
