@@ -49,10 +49,10 @@ static int item_init(struct item *item, enum item_kind kind, struct messenger *m
     return -ENOMEM;
 }
 
-void item_free(struct item *item)
+void messenger_item_free(struct item *item)
 {
     struct messenger *messenger = item->messenger;
-    route_remove(item);
+    messenger_route_remove(item);
     label_release(&item->label);
     if (item->kind == ITEM_SEND) {
         hash_remove(&messenger->sends, &item->by_label);
@@ -61,7 +61,7 @@ void item_free(struct item *item)
         struct messenger_receive *receive = (struct messenger_receive *)item;
         hash_remove(&messenger->receives, &item->by_label);
         list_remove(&receive->handing);
-        receive_release(receive);
+        messenger_receive_release(receive);
     }
     free(item);
 }
@@ -88,7 +88,7 @@ static void on_soon(uv_timer_t *timer)
         struct messenger_receive *receive =
             LIST_ENTRY(handing.next, struct messenger_receive, handing);
         list_remove(&receive->handing);
-        receive_local(receive);
+        messenger_receive_local(receive);
     }
 }
 
@@ -99,7 +99,7 @@ static int hand(struct messenger_send *send, struct messenger_receive *receive)
     int file = fcntl(send->file, F_DUPFD_CLOEXEC, 0);
     if (file < 0)
         return -errno;
-    route_remove(&receive->item);
+    messenger_route_remove(&receive->item);
     receive->local = file;
     receive->identity = send->identity;
     list_append(&messenger->handing, &receive->handing);
@@ -143,7 +143,7 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
     send->file = file;
     send->identity = *identity;
     send->aside = hand_to_all(send);
-    route_add(route_to(messenger, label->to), &send->item);
+    messenger_route_add(route_to(messenger, label->to), &send->item);
     *made = send;
     return 0;
 failed:
@@ -154,7 +154,7 @@ failed:
 
 void messenger_withdraw(struct messenger_send *send)
 {
-    item_free(&send->item);
+    messenger_item_free(&send->item);
 }
 
 /* ---- receiving ----------------------------------------------------------------------------- */
@@ -194,20 +194,20 @@ int messenger_receive(struct messenger *messenger, const struct label *label,
     if (code == 0 && (code = item_init(&receive->item, ITEM_RECEIVE, messenger, label)) < 0)
         out_of_memory(error);
     if (code < 0) {
-        receive_release(receive);
+        messenger_receive_release(receive);
         free(receive);
         return code;
     }
     struct item *send = with_label(hash_first(&messenger->sends, label_hash(label)), label);
     if (send == NULL || hand((struct messenger_send *)send, receive) < 0)
-        route_add(route_to(messenger, label->to), &receive->item);
+        messenger_route_add(route_to(messenger, label->to), &receive->item);
     *made = receive;
     return 0;
 }
 
 void messenger_cancel(struct messenger_receive *receive)
 {
-    item_free(&receive->item);
+    messenger_item_free(&receive->item);
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -219,10 +219,10 @@ static void move_items(struct route *from)
     list_take(&items, &from->items);
     while (!list_empty(&items)) {
         struct item *item = LIST_ENTRY(items.next, struct item, of_route);
-        route_remove(item);
+        messenger_route_remove(item);
         if (item->kind == ITEM_SEND)
             ((struct messenger_send *)item)->wanted = false;
-        route_add(route_to(messenger, item->label.to), item);
+        messenger_route_add(route_to(messenger, item->label.to), item);
     }
 }
 
@@ -230,7 +230,7 @@ void messenger_map_out(struct messenger *messenger, size_t index)
 {
     if (index >= messenger->count || messenger->routes[index].lost)
         return;
-    route_lose(&messenger->routes[index]);
+    messenger_route_lose(&messenger->routes[index]);
     move_items(&messenger->routes[index]);
 }
 
@@ -294,8 +294,8 @@ int messenger_new(struct network *network, const struct messenger_options *optio
     uv_timer_init(network_loop(network), &messenger->soon);
     messenger->soon.data = messenger;
     for (size_t i = 0; i < messenger->count; i++) {
-        route_init(&messenger->routes[i]);
-        route_dial(&messenger->routes[i]);
+        messenger_route_init(&messenger->routes[i]);
+        messenger_route_dial(&messenger->routes[i]);
     }
     *made = messenger;
     return 0;
@@ -313,7 +313,7 @@ const char *messenger_trouble(const struct messenger *messenger)
 
 static void free_item(void *opaque, struct hash_link *link)
 {
-    item_free(HASH_ENTRY(link, struct item, by_label));
+    messenger_item_free(HASH_ENTRY(link, struct item, by_label));
 }
 
 static void on_soon_closed(uv_handle_t *handle)
@@ -327,7 +327,7 @@ void messenger_free(struct messenger *messenger)
         return;
     messenger->freed = true;
     for (size_t i = 0; i < messenger->count; i++)
-        route_close(&messenger->routes[i]);
+        messenger_route_close(&messenger->routes[i]);
     hash_each(&messenger->sends, free_item, NULL);
     hash_each(&messenger->receives, free_item, NULL);
     uv_close((uv_handle_t *)&messenger->soon, on_soon_closed);

@@ -99,37 +99,37 @@ struct messenger {
 /* The last of what used the messenger frees it. */
 void messenger_release(struct messenger *messenger);
 /* Frees either kind, without a call. */
-void item_free(struct item *item);
+void messenger_item_free(struct item *item);
 
 /* ---- messenger_receive.c -------------------------------------------------------------------- */
 
 /* The file and the sum begin anew. A negative errno. */
-int receive_begin(struct messenger_receive *receive, struct error *error);
+int messenger_receive_begin(struct messenger_receive *receive, struct error *error);
 /* Takes the next bytes of it; ends it with the last, or where they cannot be written. */
-void receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size);
+void messenger_receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size);
 /* Makes the receive's file of its `local` one, and ends it. */
-void receive_local(struct messenger_receive *receive);
+void messenger_receive_local(struct messenger_receive *receive);
 /* Ends a receive with what came of it. */
-void receive_end(struct messenger_receive *receive, const struct error *error);
+void messenger_receive_end(struct messenger_receive *receive, const struct error *error);
 /* Frees all but the receive itself; no part of a file stays. */
-void receive_release(struct messenger_receive *receive);
+void messenger_receive_release(struct messenger_receive *receive);
 
 /* ---- messenger_route.c ---------------------------------------------------------------------- */
 
-void route_init(struct route *route);
+void messenger_route_init(struct route *route);
 /* Dials, if there is no connection. */
-void route_dial(struct route *route);
+void messenger_route_dial(struct route *route);
 /* Closes what is open; the timer too. */
-void route_close(struct route *route);
+void messenger_route_close(struct route *route);
 /* Never dials again, and ends what connection there is. */
-void route_lose(struct route *route);
+void messenger_route_lose(struct route *route);
 /* Lets the item go by this route. */
-void route_add(struct route *route, struct item *item);
+void messenger_route_add(struct route *route, struct item *item);
 /* The item has no route any more. */
-void route_remove(struct item *item);
+void messenger_route_remove(struct item *item);
 /* Announces and sends what it can. */
-void route_pump(struct route *route);
+void messenger_route_pump(struct route *route);
 /* Lets the other side send more of it. */
-void route_credit(struct messenger_receive *receive);
+void messenger_route_credit(struct messenger_receive *receive);
 
 #endif

@@ -78,7 +78,7 @@ static int write_all(int file, const uint8_t *bytes, size_t size, uint64_t at)
 
 /* ---- by way of a rendezvous ---------------------------------------------------------------- */
 
-int receive_begin(struct messenger_receive *receive, struct error *error)
+int messenger_receive_begin(struct messenger_receive *receive, struct error *error)
 {
     if (receive->file >= 0)
         close(receive->file);
@@ -101,7 +101,7 @@ static int finish(struct messenger_receive *receive, struct error *error)
     return rename_part(receive, error);
 }
 
-void receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size)
+void messenger_receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size)
 {
     struct error error = {.code = 0};
     int code = write_all(receive->file, bytes, size, receive->item.position);
@@ -116,9 +116,9 @@ void receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size
     if (code == 0 && last)
         finish(receive, &error);
     if (error.code < 0 || last)
-        receive_end(receive, &error);
+        messenger_receive_end(receive, &error);
     else if (receive->owed >= MESSENGER_CREDIT_STEP)
-        route_credit(receive);
+        messenger_route_credit(receive);
 }
 
 /* ---- from here to here --------------------------------------------------------------------- */
@@ -156,17 +156,17 @@ static int hand_over(struct messenger_receive *receive, struct error *error)
     return linked == 0 ? 0 : copy(receive, error);
 }
 
-void receive_local(struct messenger_receive *receive)
+void messenger_receive_local(struct messenger_receive *receive)
 {
     struct error error = {.code = 0};
     receive->item.messenger->counters.local++;
     hand_over(receive, &error);
-    receive_end(receive, &error);
+    messenger_receive_end(receive, &error);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-void receive_release(struct messenger_receive *receive)
+void messenger_receive_release(struct messenger_receive *receive)
 {
     if (receive->file >= 0) {
         close(receive->file);
@@ -181,11 +181,11 @@ void receive_release(struct messenger_receive *receive)
     free(receive->part);
 }
 
-void receive_end(struct messenger_receive *receive, const struct error *error)
+void messenger_receive_end(struct messenger_receive *receive, const struct error *error)
 {
     messenger_received *done = receive->done;
     void *opaque = receive->opaque;
     struct store_identity identity = receive->identity;
-    item_free(&receive->item);
+    messenger_item_free(&receive->item);
     done(opaque, &identity, error);
 }

@@ -108,7 +108,7 @@ static void unsubscribe(struct item *item)
     say(item->route, &envelope);
 }
 
-void route_credit(struct messenger_receive *receive)
+void messenger_route_credit(struct messenger_receive *receive)
 {
     Mu__Credit message = MU__CREDIT__INIT;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
@@ -212,7 +212,7 @@ static bool may_announce(const struct route *route)
            route->transfers.count < OFFERS_MOST;
 }
 
-void route_pump(struct route *route)
+void messenger_route_pump(struct route *route)
 {
     while (may_announce(route))
         announce(LIST_ENTRY(route->unannounced.next, struct item, queue));
@@ -226,18 +226,18 @@ static void make_ready(struct messenger_send *send)
     if (send->wanted && send->credit > 0 && send->item.position < send->identity.size &&
         list_empty(&send->item.queue))
         list_append(&route->ready, &send->item.queue);
-    route_pump(route);
+    messenger_route_pump(route);
 }
 
-void route_add(struct route *route, struct item *item)
+void messenger_route_add(struct route *route, struct item *item)
 {
     item->route = route;
     list_append(&route->items, &item->of_route);
     await_announcing(route, item);
-    route_pump(route);
+    messenger_route_pump(route);
 }
 
-void route_remove(struct item *item)
+void messenger_route_remove(struct item *item)
 {
     struct route *route = item->route;
     if (route == NULL)
@@ -274,7 +274,7 @@ static void on_welcome(struct route *route, const Mu__Welcome *welcome)
     route->pause = route->messenger->least_pause;
     route->messenger->counters.connections++;
     uv_timer_start(&route->timer, on_timer, route->heartbeat_ms, route->heartbeat_ms);
-    route_pump(route);
+    messenger_route_pump(route);
 }
 
 static void on_want(struct route *route, const Mu__Want *want)
@@ -318,7 +318,7 @@ static void on_have(struct route *route, const Mu__Have *have)
     send_of(item)->wanted = false;
     list_remove(&item->queue);
     unnumber(item);
-    route_pump(route);
+    messenger_route_pump(route);
     if (!same(&known, &send_of(item)->identity) && messenger->handlers.clash)
         messenger->handlers.clash(messenger->opaque, &item->label, &send_of(item)->identity,
                                   &known);
@@ -339,7 +339,7 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
     identity_from(&identity, deliver->identity);
     if (receive->known && item->position > 0 && !same(&identity, &receive->identity)) {
         error_set(&error, -EBADMSG, "a message came with two identities");
-        receive_end(receive, &error);
+        messenger_receive_end(receive, &error);
         return;
     }
     if (receive->announced || deliver->from > identity.size ||
@@ -349,10 +349,10 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
     }
     receive->announced = receive->known = true;
     receive->identity = identity;
-    if (deliver->from == 0 && receive_begin(receive, &error) < 0)
-        receive_end(receive, &error);
+    if (deliver->from == 0 && messenger_receive_begin(receive, &error) < 0)
+        messenger_receive_end(receive, &error);
     else
-        receive_bytes(receive, NULL, 0);
+        messenger_receive_bytes(receive, NULL, 0);
 }
 
 static void on_credit(struct route *route, const Mu__Credit *credit)
@@ -421,7 +421,7 @@ static void on_bulk(struct channel *channel, void *opaque, uint64_t transfer, co
     if (!receive->announced || size > receive->identity.size - item->position)
         on_nonsense(route, "the rendezvous sends bytes of no message");
     else
-        receive_bytes(receive, bytes, size);
+        messenger_receive_bytes(receive, bytes, size);
 }
 
 /* ---- connections --------------------------------------------------------------------------- */
@@ -437,7 +437,7 @@ static void on_drained(struct channel *channel, void *opaque)
 {
     struct route *route = opaque;
     route->full = false;
-    route_pump(route);
+    messenger_route_pump(route);
 }
 
 /* Everything has to be said again on the next connection. */
@@ -484,7 +484,7 @@ static const struct channel_handlers channel_handlers = {.opened = on_opened,
                                                          .drained = on_drained,
                                                          .closed = on_closed};
 
-void route_dial(struct route *route)
+void messenger_route_dial(struct route *route)
 {
     struct messenger *messenger = route->messenger;
     char name[RENDEZVOUS_NAME_SIZE];
@@ -525,14 +525,14 @@ static void on_timer(uv_timer_t *timer)
 {
     struct route *route = timer->data;
     if (route->channel == NULL)
-        route_dial(route);
+        messenger_route_dial(route);
     else if (route->opened)
         keep_alive(route);
     else
         cut(route, -ETIMEDOUT, "the rendezvous does not answer");
 }
 
-void route_init(struct route *route)
+void messenger_route_init(struct route *route)
 {
     struct messenger *messenger = route->messenger;
     list_init(&route->items);
@@ -550,7 +550,7 @@ static void on_timer_closed(uv_handle_t *handle)
     messenger_release(route->messenger);
 }
 
-void route_close(struct route *route)
+void messenger_route_close(struct route *route)
 {
     if (route->channel != NULL)
         channel_close(route->channel);
@@ -558,7 +558,7 @@ void route_close(struct route *route)
     uv_close((uv_handle_t *)&route->timer, on_timer_closed);
 }
 
-void route_lose(struct route *route)
+void messenger_route_lose(struct route *route)
 {
     route->lost = true;
     uv_timer_stop(&route->timer);

@@ -35,14 +35,14 @@ static void note(struct rendezvous *rendezvous, const char *format, ...)
     rendezvous->note(rendezvous->note_opaque, sentence);
 }
 
-void connection_note(struct connection *connection, const char *sentence)
+void rendezvous_connection_note(struct connection *connection, const char *sentence)
 {
     const struct stream *stream = channel_stream(connection->channel);
     note(connection->rendezvous, "%s (%s): %s", stream_address(stream), stream_identity(stream),
          sentence);
 }
 
-void connection_fail(struct connection *connection, int code, const char *format, ...)
+void rendezvous_connection_fail(struct connection *connection, int code, const char *format, ...)
 {
     struct error error = {.code = code};
     va_list arguments;
@@ -56,13 +56,13 @@ void connection_fail(struct connection *connection, int code, const char *format
     channel_fail(connection->channel, &error);
 }
 
-void connection_send(struct connection *connection, const Mu__Envelope *envelope)
+void rendezvous_connection_send(struct connection *connection, const Mu__Envelope *envelope)
 {
     if (connection->over)
         return;
     int code = wire_send(connection->channel, envelope);
     if (code < 0)
-        connection_fail(connection, code, "it does not read what it is sent");
+        rendezvous_connection_fail(connection, code, "it does not read what it is sent");
     else
         connection->full |= code == 1;
 }
@@ -87,10 +87,10 @@ static void on_control(struct channel *channel, void *opaque, const uint8_t *byt
     if (connection->over)
         return;
     if (wire_read(bytes, size, &envelope, &error) < 0) {
-        connection_fail(connection, error.code, "%s", error.message);
+        rendezvous_connection_fail(connection, error.code, "%s", error.message);
         return;
     }
-    control_envelope(connection, envelope);
+    rendezvous_control_envelope(connection, envelope);
     wire_free(envelope);
 }
 
@@ -101,16 +101,16 @@ static void on_bulk(struct channel *channel, void *opaque, uint64_t transfer, co
     if (connection->over)
         return;
     if (connection->kind == CONNECTION_WORKER)
-        messages_bulk(connection, transfer, bytes, size);
+        rendezvous_messages_bulk(connection, transfer, bytes, size);
     else
-        connection_fail(connection, -EPROTO, "bytes of a message that is not due");
+        rendezvous_connection_fail(connection, -EPROTO, "bytes of a message that is not due");
 }
 
 static void on_drained(struct channel *channel, void *opaque)
 {
     struct connection *connection = opaque;
     connection->full = false;
-    messages_pump(connection);
+    rendezvous_messages_pump(connection);
 }
 
 static void on_closed(struct channel *channel, void *opaque, const struct error *reason)
@@ -118,8 +118,8 @@ static void on_closed(struct channel *channel, void *opaque, const struct error 
     struct connection *connection = opaque;
     struct rendezvous *rendezvous = connection->rendezvous;
     if (reason != NULL)
-        connection_note(connection, reason->message);
-    messages_leave(connection);
+        rendezvous_connection_note(connection, reason->message);
+    rendezvous_messages_leave(connection);
     list_remove(&connection->all);
     list_remove(&connection->of_job);
     free(connection);
@@ -137,7 +137,7 @@ static void on_accepted(struct listener *listener, void *opaque, struct stream *
     struct rendezvous *rendezvous = opaque;
     struct error error;
     struct job_room *job;
-    bool known = control_find_domain(rendezvous, stream_server_name(stream), &job);
+    bool known = rendezvous_control_find_domain(rendezvous, stream_server_name(stream), &job);
     struct connection *connection = known ? calloc(1, sizeof *connection) : NULL;
     if (connection == NULL) {
         stream_abort(stream, known ? "out of memory" : "its job is over");
@@ -171,7 +171,7 @@ static struct tls_domain *lookup(void *opaque, const char *name)
 {
     struct rendezvous *rendezvous = opaque;
     struct job_room *job;
-    if (!control_find_domain(rendezvous, name, &job))
+    if (!rendezvous_control_find_domain(rendezvous, name, &job))
         return NULL;
     return job ? job->domain : rendezvous->control;
 }
@@ -185,14 +185,14 @@ static void look_after(struct connection *connection, uint64_t now)
     envelope.body_case = MU__ENVELOPE__BODY_HEARTBEAT;
     envelope.heartbeat = &heartbeat;
     if (connection->kind != CONNECTION_NEW)
-        connection_send(connection, &envelope);
+        rendezvous_connection_send(connection, &envelope);
     else if (now - connection->opened_at > HELLO_MS)
-        connection_fail(connection, -ETIMEDOUT, "it did not say who it is in time");
+        rendezvous_connection_fail(connection, -ETIMEDOUT, "it did not say who it is in time");
 }
 
 static void job_moving(void *opaque, struct hash_link *link)
 {
-    *(bool *)opaque |= messages_moving(HASH_ENTRY(link, struct job_room, link));
+    *(bool *)opaque |= rendezvous_messages_moving(HASH_ENTRY(link, struct job_room, link));
 }
 
 static void close_connections(struct rendezvous *rendezvous)
@@ -331,7 +331,7 @@ void rendezvous_drain(struct rendezvous *rendezvous, void (*done)(void *opaque),
 
 static void free_job(void *opaque, struct hash_link *link)
 {
-    job_room_free(HASH_ENTRY(link, struct job_room, link));
+    rendezvous_job_free(HASH_ENTRY(link, struct job_room, link));
 }
 
 void rendezvous_free(struct rendezvous *rendezvous)

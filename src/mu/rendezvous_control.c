@@ -40,8 +40,8 @@ struct job_room *rendezvous_job(struct rendezvous *rendezvous, const char *name)
     return NULL;
 }
 
-bool control_find_domain(struct rendezvous *rendezvous, const char *server_name,
-                         struct job_room **job)
+bool rendezvous_control_find_domain(struct rendezvous *rendezvous, const char *server_name,
+                                    struct job_room **job)
 {
     char name[WIRE_NAME_MOST + 1];
     size_t length = strlen(server_name), around = strlen(JOB_PREFIX NAME_SUFFIX);
@@ -119,18 +119,18 @@ int rendezvous_register(struct rendezvous *rendezvous, const char *name,
     return 0;
 }
 
-void job_room_free(struct job_room *job)
+void rendezvous_job_free(struct job_room *job)
 {
     while (!list_empty(&job->connections)) {
         struct connection *connection =
             LIST_ENTRY(job->connections.next, struct connection, of_job);
-        messages_leave(connection);
+        rendezvous_messages_leave(connection);
         list_remove(&connection->of_job);
         connection->job = NULL;
         connection->over = true;
         channel_abort(connection->channel, "its job is over");
     }
-    messages_forget(job, NULL);
+    rendezvous_messages_forget(job, NULL);
     hash_remove(&job->rendezvous->jobs, &job->link);
     job->rendezvous->counters.jobs--;
     release_job(job);
@@ -140,14 +140,14 @@ void rendezvous_unregister(struct rendezvous *rendezvous, const char *name)
 {
     struct job_room *job = rendezvous_job(rendezvous, name);
     if (job != NULL)
-        job_room_free(job);
+        rendezvous_job_free(job);
 }
 
 void rendezvous_forget(struct rendezvous *rendezvous, const char *name, const char *actor)
 {
     struct job_room *job = rendezvous_job(rendezvous, name);
     if (job != NULL)
-        messages_forget(job, actor);
+        rendezvous_messages_forget(job, actor);
 }
 
 /* ---- hello --------------------------------------------------------------------------------- */
@@ -165,12 +165,12 @@ refuse(struct connection *connection, const char *format, ...)
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_REFUSAL;
     envelope.refusal = &refusal;
-    connection_send(connection, &envelope);
+    rendezvous_connection_send(connection, &envelope);
     if (connection->over)
         return;
     connection->over = true;
     connection->rendezvous->counters.cut_off++;
-    connection_note(connection, sentence);
+    rendezvous_connection_note(connection, sentence);
     channel_close(connection->channel);
 }
 
@@ -184,7 +184,7 @@ static void welcome(struct connection *connection, enum connection_kind kind)
     envelope.welcome = &welcome;
     connection->kind = kind;
     connection->rendezvous->counters.connections++;
-    connection_send(connection, &envelope);
+    rendezvous_connection_send(connection, &envelope);
 }
 
 /* A worker that comes again has lost its earlier connection, whether we have noticed or not. */
@@ -264,7 +264,7 @@ static void take_hello(struct connection *connection, const Mu__Hello *hello)
     else if (hello->who_case == MU__HELLO__WHO_CONTROL)
         take_control(connection, hello->control);
     else
-        connection_fail(connection, -EPROTO, "a hello that says nothing of use here");
+        rendezvous_connection_fail(connection, -EPROTO, "a hello that says nothing of use here");
 }
 
 /* ---- envelopes ----------------------------------------------------------------------------- */
@@ -274,11 +274,11 @@ static void take_register(struct connection *connection, const Mu__Register *mes
     struct error error;
     struct certificate *ca;
     if (certificate_read((const char *)message->ca.data, message->ca.len, &ca, &error) < 0) {
-        connection_fail(connection, error.code, "%s", error.message);
+        rendezvous_connection_fail(connection, error.code, "%s", error.message);
         return;
     }
     if (rendezvous_register(connection->rendezvous, message->job, ca, &error) < 0)
-        connection_fail(connection, error.code, "%s", error.message);
+        rendezvous_connection_fail(connection, error.code, "%s", error.message);
     certificate_free(ca);
 }
 
@@ -295,7 +295,7 @@ static void controllers_envelope(struct connection *connection, const Mu__Envelo
         rendezvous_forget(connection->rendezvous, envelope->forget->job, envelope->forget->actor);
         break;
     default:
-        connection_fail(connection, -EPROTO, "a message that is not for a rendezvous");
+        rendezvous_connection_fail(connection, -EPROTO, "a message that is not for a rendezvous");
     }
 }
 
@@ -303,28 +303,28 @@ static void workers_envelope(struct connection *connection, const Mu__Envelope *
 {
     switch (envelope->body_case) {
     case MU__ENVELOPE__BODY_OFFER:
-        messages_offer(connection, envelope->offer);
+        rendezvous_messages_offer(connection, envelope->offer);
         break;
     case MU__ENVELOPE__BODY_SUBSCRIBE:
-        messages_subscribe(connection, envelope->subscribe);
+        rendezvous_messages_subscribe(connection, envelope->subscribe);
         break;
     case MU__ENVELOPE__BODY_UNSUBSCRIBE:
-        messages_unsubscribe(connection, envelope->unsubscribe->transfer);
+        rendezvous_messages_unsubscribe(connection, envelope->unsubscribe->transfer);
         break;
     case MU__ENVELOPE__BODY_CREDIT:
-        messages_credit(connection, envelope->credit);
+        rendezvous_messages_credit(connection, envelope->credit);
         break;
     default:
-        connection_fail(connection, -EPROTO, "a message that is not due from a worker");
+        rendezvous_connection_fail(connection, -EPROTO, "a message that is not due from a worker");
     }
 }
 
-void control_envelope(struct connection *connection, const Mu__Envelope *envelope)
+void rendezvous_control_envelope(struct connection *connection, const Mu__Envelope *envelope)
 {
     if (envelope->body_case == MU__ENVELOPE__BODY_HELLO && connection->kind == CONNECTION_NEW)
         take_hello(connection, envelope->hello);
     else if (connection->kind == CONNECTION_NEW)
-        connection_fail(connection, -EPROTO, "a message before the hello");
+        rendezvous_connection_fail(connection, -EPROTO, "a message before the hello");
     else if (envelope->body_case == MU__ENVELOPE__BODY_HEARTBEAT)
         return;
     else if (connection->kind == CONNECTION_CONTROL)

@@ -43,7 +43,7 @@ static struct held_message *the_message(struct connection *connection, const Mu_
     struct label label;
     struct job_room *job = connection->job;
     if (!label_of(&label, from)) {
-        connection_fail(connection, -EPROTO, "a message without a valid name");
+        rendezvous_connection_fail(connection, -EPROTO, "a message without a valid name");
         return NULL;
     }
     uint64_t hash = label_hash(&label);
@@ -51,9 +51,9 @@ static struct held_message *the_message(struct connection *connection, const Mu_
     if (message != NULL)
         return message;
     if (job->messages.count >= RENDEZVOUS_MESSAGES_MOST)
-        connection_fail(connection, -ENOBUFS, "the job has too many messages");
+        rendezvous_connection_fail(connection, -ENOBUFS, "the job has too many messages");
     else if ((message = new_message(job, &label, hash)) == NULL)
-        connection_fail(connection, -ENOMEM, "out of memory");
+        rendezvous_connection_fail(connection, -ENOMEM, "out of memory");
     return message;
 }
 
@@ -66,11 +66,11 @@ static struct transfer *find_transfer(struct connection *connection, uint64_t id
 static bool id_is_free(struct connection *connection, uint64_t id)
 {
     if (find_transfer(connection, id) != NULL)
-        connection_fail(connection, -EPROTO, "transfer %llu is begun twice",
-                        (unsigned long long)id);
+        rendezvous_connection_fail(connection, -EPROTO, "transfer %llu is begun twice",
+                                   (unsigned long long)id);
     else if (connection->transfers.count >= RENDEZVOUS_TRANSFERS_MOST)
-        connection_fail(connection, -ENOBUFS, "more than %d transfers at once",
-                        RENDEZVOUS_TRANSFERS_MOST);
+        rendezvous_connection_fail(connection, -ENOBUFS, "more than %d transfers at once",
+                                   RENDEZVOUS_TRANSFERS_MOST);
     else
         return true;
     return false;
@@ -82,7 +82,7 @@ static struct transfer *new_transfer(struct connection *connection, uint64_t id,
     struct transfer *transfer = calloc(1, sizeof *transfer);
     if (transfer == NULL || hash_insert(&connection->transfers, &transfer->link, id) < 0) {
         free(transfer);
-        connection_fail(connection, -ENOMEM, "out of memory");
+        rendezvous_connection_fail(connection, -ENOMEM, "out of memory");
         return NULL;
     }
     transfer->connection = connection;
@@ -125,7 +125,7 @@ static void send_have(struct connection *connection, uint64_t id,
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_HAVE;
     envelope.have = &have;
-    connection_send(connection, &envelope);
+    rendezvous_connection_send(connection, &envelope);
 }
 
 static void send_want(struct transfer *transfer)
@@ -136,7 +136,7 @@ static void send_want(struct transfer *transfer)
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_WANT;
     envelope.want = &want;
-    connection_send(transfer->connection, &envelope);
+    rendezvous_connection_send(transfer->connection, &envelope);
 }
 
 static void send_deliver(struct transfer *transfer)
@@ -149,7 +149,7 @@ static void send_deliver(struct transfer *transfer)
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_DELIVER;
     envelope.deliver = &deliver;
-    connection_send(transfer->connection, &envelope);
+    rendezvous_connection_send(transfer->connection, &envelope);
 }
 
 static void give_credit(struct transfer *transfer)
@@ -162,7 +162,7 @@ static void give_credit(struct transfer *transfer)
     envelope.credit = &credit;
     transfer->credit += transfer->owed;
     transfer->owed = 0;
-    connection_send(transfer->connection, &envelope);
+    rendezvous_connection_send(transfer->connection, &envelope);
 }
 
 /* ---- to those who wait --------------------------------------------------------------------- */
@@ -190,7 +190,7 @@ static bool send_piece(struct transfer *transfer, const uint8_t *bytes, size_t s
     struct connection *connection = transfer->connection;
     int code = channel_send_bulk(connection->channel, transfer->id, bytes, size);
     if (code < 0) {
-        connection_fail(connection, code, "its queue takes no more");
+        rendezvous_connection_fail(connection, code, "its queue takes no more");
         return false;
     }
     connection->full = code == 1;
@@ -210,13 +210,13 @@ static bool send_held(struct transfer *transfer)
     ssize_t size = spill_read(rendezvous->spill, &transfer->message->body, transfer->position,
                               rendezvous->buffer, most, &bytes, &error);
     if (size < 0) {
-        connection_fail(transfer->connection, error.code, "%s", error.message);
+        rendezvous_connection_fail(transfer->connection, error.code, "%s", error.message);
         return false;
     }
     return send_piece(transfer, bytes, (size_t)size);
 }
 
-void messages_pump(struct connection *connection)
+void rendezvous_messages_pump(struct connection *connection)
 {
     while (!connection->full && !connection->over && !list_empty(&connection->ready)) {
         struct transfer *transfer = LIST_ENTRY(connection->ready.next, struct transfer, ready);
@@ -235,7 +235,7 @@ static void make_ready(struct transfer *transfer)
     struct connection *connection = transfer->connection;
     if (sendable(transfer) && list_empty(&transfer->ready))
         list_append(&connection->ready, &transfer->ready);
-    messages_pump(connection);
+    rendezvous_messages_pump(connection);
 }
 
 /* Announces the message once its first byte is there for this subscription, and sends what there is. */
@@ -314,12 +314,12 @@ static bool same_identity(const struct held_message *message, const Mu__Identity
            memcmp(message->sha256, identity->sha256.data, WIRE_SHA256) == 0;
 }
 
-void messages_offer(struct connection *connection, const Mu__Offer *offer)
+void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer)
 {
     struct rendezvous_counters *counters = &connection->rendezvous->counters;
     struct held_message *message;
     if (!wire_identity_valid(offer->identity) || offer->identity->size > INT64_MAX) {
-        connection_fail(connection, -EPROTO, "an offer without a valid identity");
+        rendezvous_connection_fail(connection, -EPROTO, "an offer without a valid identity");
         return;
     }
     if (!id_is_free(connection, offer->transfer) ||
@@ -375,14 +375,15 @@ static bool hold(struct transfer *transfer, const uint8_t *bytes, size_t size)
     size -= (size_t)known;
     if (spill_append(rendezvous->spill, &message->body, bytes, size, &error) < 0) {
         transfer->position = message->body.size;
-        connection_fail(transfer->connection, error.code, "%s", error.message);
+        rendezvous_connection_fail(transfer->connection, error.code, "%s", error.message);
         return false;
     }
     relay_all(message, bytes, size);
     return true;
 }
 
-void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes, size_t size)
+void rendezvous_messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes,
+                              size_t size)
 {
     struct rendezvous *rendezvous = connection->rendezvous;
     struct transfer *transfer = find_transfer(connection, id);
@@ -393,11 +394,11 @@ void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *by
     }
     struct held_message *message = transfer->message;
     if (!transfer->offer || transfer->aside || size > message->body.total - transfer->position) {
-        connection_fail(connection, -EPROTO, "bytes that are not part of a message");
+        rendezvous_connection_fail(connection, -EPROTO, "bytes that are not part of a message");
         return;
     }
     if (size > transfer->credit) {
-        connection_fail(connection, -EPROTO, "more bytes than it was allowed to send");
+        rendezvous_connection_fail(connection, -EPROTO, "more bytes than it was allowed to send");
         return;
     }
     transfer->credit -= size;
@@ -412,7 +413,7 @@ void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *by
 
 /* ---- from receivers ------------------------------------------------------------------------ */
 
-void messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe)
+void rendezvous_messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe)
 {
     struct held_message *message;
     if (!id_is_free(connection, subscribe->transfer) ||
@@ -445,20 +446,20 @@ static void leave(struct transfer *transfer)
         free_message(message);
 }
 
-void messages_unsubscribe(struct connection *connection, uint64_t id)
+void rendezvous_messages_unsubscribe(struct connection *connection, uint64_t id)
 {
     struct transfer *transfer = find_transfer(connection, id);
     if (transfer != NULL && !transfer->offer)
         leave(transfer);
 }
 
-void messages_credit(struct connection *connection, const Mu__Credit *credit)
+void rendezvous_messages_credit(struct connection *connection, const Mu__Credit *credit)
 {
     struct transfer *transfer = find_transfer(connection, credit->transfer);
     if (transfer == NULL)
         return; /* all of it has been sent */
     if (transfer->offer || credit->bytes > RENDEZVOUS_CREDIT - transfer->credit) {
-        connection_fail(connection, -EPROTO, "credit for what was not sent");
+        rendezvous_connection_fail(connection, -EPROTO, "credit for what was not sent");
         return;
     }
     transfer->credit += credit->bytes;
@@ -472,7 +473,7 @@ static void leave_one(void *opaque, struct hash_link *link)
     leave(HASH_ENTRY(link, struct transfer, link));
 }
 
-void messages_leave(struct connection *connection)
+void rendezvous_messages_leave(struct connection *connection)
 {
     hash_each(&connection->transfers, leave_one, NULL);
     hash_release(&connection->transfers);
@@ -495,7 +496,7 @@ static void forget_one(void *opaque, struct hash_link *link)
     free_message(message);
 }
 
-void messages_forget(struct job_room *job, const char *actor)
+void rendezvous_messages_forget(struct job_room *job, const char *actor)
 {
     struct forgetting forgetting = {.job = job, .actor = actor};
     hash_each(&job->messages, forget_one, &forgetting);
@@ -511,7 +512,7 @@ static void look_for_movement(void *opaque, struct hash_link *link)
         *moving |= !LIST_ENTRY(at, const struct transfer, of_message)->aside;
 }
 
-bool messages_moving(struct job_room *job)
+bool rendezvous_messages_moving(struct job_room *job)
 {
     bool moving = false;
     hash_each(&job->messages, look_for_movement, &moving);

@@ -100,38 +100,39 @@ struct transfer {
 /* ---- rendezvous.c -------------------------------------------------------------------------- */
 
 /* Cuts the connection off, and says why to those who want to know. */
-void connection_fail(struct connection *connection, int code, const char *format, ...)
+void rendezvous_connection_fail(struct connection *connection, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Tells those who want to know why the connection was refused or ended. */
-void connection_note(struct connection *connection, const char *sentence);
+void rendezvous_connection_note(struct connection *connection, const char *sentence);
 /* Sends, unless the connection is over; one whose queue takes no more is cut off. */
-void connection_send(struct connection *connection, const Mu__Envelope *envelope);
+void rendezvous_connection_send(struct connection *connection, const Mu__Envelope *envelope);
 /* The job of this name, or NULL. */
 struct job_room *rendezvous_job(struct rendezvous *rendezvous, const char *name);
 
 /* ---- rendezvous_control.c: hello, and what controllers say ---------------------------------- */
 
-void control_envelope(struct connection *connection, const Mu__Envelope *envelope);
+void rendezvous_control_envelope(struct connection *connection, const Mu__Envelope *envelope);
 /* What the channel's server name stands for; false for nothing. */
-bool control_find_domain(struct rendezvous *rendezvous, const char *server_name,
-                         struct job_room **job);
+bool rendezvous_control_find_domain(struct rendezvous *rendezvous, const char *server_name,
+                                    struct job_room **job);
 /* Ends a job's connections and frees all that it has. */
-void job_room_free(struct job_room *job);
+void rendezvous_job_free(struct job_room *job);
 
 /* ---- rendezvous_messages.c ------------------------------------------------------------------ */
 
-void messages_offer(struct connection *connection, const Mu__Offer *offer);
-void messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe);
-void messages_unsubscribe(struct connection *connection, uint64_t id);
-void messages_credit(struct connection *connection, const Mu__Credit *credit);
-void messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes, size_t size);
+void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer);
+void rendezvous_messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe);
+void rendezvous_messages_unsubscribe(struct connection *connection, uint64_t id);
+void rendezvous_messages_credit(struct connection *connection, const Mu__Credit *credit);
+void rendezvous_messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes,
+                              size_t size);
 /* Sends what is ready, as far as the connection's queue takes it. */
-void messages_pump(struct connection *connection);
+void rendezvous_messages_pump(struct connection *connection);
 /* The connection is gone: so are its transfers. */
-void messages_leave(struct connection *connection);
+void rendezvous_messages_leave(struct connection *connection);
 /* Forgets messages to `actor`, NULL for all. */
-void messages_forget(struct job_room *job, const char *actor);
+void rendezvous_messages_forget(struct job_room *job, const char *actor);
 /* Whether something of the job's messages is on its way. */
-bool messages_moving(struct job_room *job);
+bool rendezvous_messages_moving(struct job_room *job);
 
 #endif

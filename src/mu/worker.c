@@ -120,7 +120,7 @@ static void on_store_closed(void *opaque)
 {
     struct worker *worker = opaque;
     static const struct files_result nothing;
-    if (files_remove(worker->loop, AT_FDCWD, worker->folder, on_removed, worker) < 0)
+    if (worker_files_remove(worker->loop, AT_FDCWD, worker->folder, on_removed, worker) < 0)
         on_removed(worker, &nothing);
 }
 
@@ -144,10 +144,10 @@ void worker_end(struct worker *worker, const struct error *reason)
     for (struct list_link *link = worker->attempts.next, *next; link != &worker->attempts;
          link = next) {
         next = link->next;
-        attempt_drop(LIST_ENTRY(link, struct attempt, link));
+        worker_attempt_drop(LIST_ENTRY(link, struct attempt, link));
     }
-    run_close_lanes(worker);
-    session_close(worker);
+    worker_run_close_lanes(worker);
+    worker_session_close(worker);
     worker_end_on(worker);
 }
 
@@ -164,21 +164,21 @@ static void tick_attempt(struct attempt *attempt, uint64_t now)
 {
     if (attempt->over)
         return;
-    attempt_hold(attempt);
+    worker_attempt_hold(attempt);
     for (struct list_link *link = attempt->activities.next, *next; link != &attempt->activities;
          link = next) {
         next = link->next;
-        activity_tick(LIST_ENTRY(link, struct activity, link), now);
+        worker_activity_tick(LIST_ENTRY(link, struct activity, link), now);
     }
-    message_tick(attempt, now);
-    attempt_release(attempt);
+    worker_message_tick(attempt, now);
+    worker_attempt_release(attempt);
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
     uint64_t now = uv_now(worker->loop);
-    session_tick(worker);
+    worker_session_tick(worker);
     if (worker->ending)
         return;
     for (struct list_link *link = worker->attempts.next, *next; link != &worker->attempts;
@@ -186,7 +186,7 @@ static void on_tick(uv_timer_t *timer)
         next = link->next;
         tick_attempt(LIST_ENTRY(link, struct attempt, link), now);
     }
-    run_tick(worker);
+    worker_run_tick(worker);
 }
 
 static void on_broken(void *opaque, const struct label *label, const struct error *error)
@@ -197,7 +197,8 @@ static void on_broken(void *opaque, const struct label *label, const struct erro
 static int open_messenger(struct worker *worker, const struct invocation *invocation,
                           struct error *error)
 {
-    static const struct messenger_handlers handlers = {.clash = message_clash, .broken = on_broken};
+    static const struct messenger_handlers handlers = {.clash = worker_message_clash,
+                                                       .broken = on_broken};
     struct messenger_target targets[INVOCATION_MOST_RENDEZVOUS];
     for (size_t i = 0; i < invocation->rendezvous_count; i++) {
         targets[i].host = invocation->rendezvous[i].host;
@@ -238,7 +239,7 @@ static void close_parts(struct worker *worker)
         network_free(worker->network);
     tls_client_free(worker->tls);
     if (worker->folder != NULL)
-        files_remove_now(AT_FDCWD, worker->folder);
+        worker_files_remove_now(AT_FDCWD, worker->folder);
     worker_free(worker);
 }
 

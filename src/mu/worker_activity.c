@@ -8,7 +8,7 @@
 /* A file that is read and sent in an envelope. */
 #define READ_MOST (512u * 1024)
 
-struct activity *activity_current(struct attempt *attempt)
+struct activity *worker_activity_current(struct attempt *attempt)
 {
     for (struct list_link *link = attempt->activities.next; link != &attempt->activities;
          link = link->next) {
@@ -27,25 +27,25 @@ static void activity_free(struct activity *activity)
     list_remove(&activity->link);
     wire_free(activity->envelope);
     free(activity);
-    attempt_release(attempt);
+    worker_attempt_release(attempt);
 }
 
 static void report_request(struct activity *activity, Mu__Outcome *outcome)
 {
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     struct attempt *attempt = activity->attempt;
-    packed_free(&attempt->outcome);
+    worker_packed_free(&attempt->outcome);
     attempt->acknowledged = false;
     attempt->done = activity->quit && outcome->result == MU__OUTCOME__RESULT__OK;
     envelope.body_case = MU__ENVELOPE__BODY_OUTCOME;
     envelope.outcome = outcome;
-    if (session_pack(attempt->worker, &envelope, &attempt->outcome))
-        session_transmit(attempt->worker, &attempt->outcome);
+    if (worker_session_pack(attempt->worker, &envelope, &attempt->outcome))
+        worker_session_transmit(attempt->worker, &attempt->outcome);
 }
 
 static void report_point(struct activity *activity, Mu__Outcome *outcome)
 {
-    struct activity *run = activity_current(activity->attempt);
+    struct activity *run = worker_activity_current(activity->attempt);
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     Mu__PointOutcome point = MU__POINT_OUTCOME__INIT;
     struct packed packed;
@@ -56,18 +56,18 @@ static void report_point(struct activity *activity, Mu__Outcome *outcome)
     envelope.body_case = MU__ENVELOPE__BODY_POINT_OUTCOME;
     envelope.point_outcome = &point;
     if (run == NULL || run->request != activity->request ||
-        !session_pack(activity->attempt->worker, &envelope, &packed))
+        !worker_session_pack(activity->attempt->worker, &envelope, &packed))
         return;
-    session_transmit(activity->attempt->worker, &packed);
-    run_answer(run, activity->point, outcome->result == MU__OUTCOME__RESULT__OK, packed);
+    worker_session_transmit(activity->attempt->worker, &packed);
+    worker_run_answer(run, activity->point, outcome->result == MU__OUTCOME__RESULT__OK, packed);
 }
 
-void activity_finish(struct activity *activity, const Mu__Outcome *outcome)
+void worker_activity_finish(struct activity *activity, const Mu__Outcome *outcome)
 {
     Mu__Outcome said = *outcome;
     Mu__Call call;
     uint64_t now = uv_hrtime();
-    attempt_call(activity->attempt, activity->request, &call);
+    worker_attempt_call(activity->attempt, activity->request, &call);
     said.call = &call;
     if (said.result != MU__OUTCOME__RESULT__OK && activity->timed_out)
         said.result = MU__OUTCOME__RESULT__TIMEOUT;
@@ -91,7 +91,7 @@ static void fill_identity(Mu__Identity *to, const struct store_identity *from)
     to->sha256.len = SHA256_SIZE;
 }
 
-void activity_ok(struct activity *activity, const struct store_identity *identity)
+void worker_activity_ok(struct activity *activity, const struct store_identity *identity)
 {
     Mu__Outcome outcome = MU__OUTCOME__INIT;
     Mu__Identity said;
@@ -99,25 +99,25 @@ void activity_ok(struct activity *activity, const struct store_identity *identit
         fill_identity(&said, identity);
         outcome.identity = &said;
     }
-    activity_finish(activity, &outcome);
+    worker_activity_finish(activity, &outcome);
 }
 
-void activity_fail(struct activity *activity, const char *reason)
+void worker_activity_fail(struct activity *activity, const char *reason)
 {
     Mu__Outcome outcome = MU__OUTCOME__INIT;
     outcome.result = MU__OUTCOME__RESULT__FAILED;
     outcome.error = (char *)(activity->timed_out ? "the time limit was reached" : reason);
-    activity_finish(activity, &outcome);
+    worker_activity_finish(activity, &outcome);
 }
 
-void activity_finish_with(struct activity *activity, const struct error *error,
-                          const struct store_identity *identity)
+void worker_activity_finish_with(struct activity *activity, const struct error *error,
+                                 const struct store_identity *identity)
 {
     activity->operation = NULL;
     if (error->code < 0)
-        activity_fail(activity, error->message);
+        worker_activity_fail(activity, error->message);
     else
-        activity_ok(activity, identity);
+        worker_activity_ok(activity, identity);
 }
 
 /* ---- Objects and files --------------------------------------------------------------------- */
@@ -127,7 +127,7 @@ static void on_got(void *opaque, const struct store_result *result)
     struct activity *activity = opaque;
     bool known =
         activity->put != NULL || (activity->get != NULL && activity->get->expected != NULL);
-    activity_finish_with(activity, &result->error, known ? &result->identity : NULL);
+    worker_activity_finish_with(activity, &result->error, known ? &result->identity : NULL);
 }
 
 static void start_get(struct activity *activity)
@@ -143,7 +143,7 @@ static void start_get(struct activity *activity)
         .link = true,
     };
     if (wanted != NULL && !wire_identity_valid(wanted)) {
-        activity_fail(activity, "the expected identity has no SHA-256");
+        worker_activity_fail(activity, "the expected identity has no SHA-256");
         return;
     }
     if (wanted != NULL) {
@@ -151,12 +151,12 @@ static void start_get(struct activity *activity)
         memcpy(expected.sha256, wanted->sha256.data, SHA256_SIZE);
         get.expected = &expected;
     }
-    int code = attempt_make_way(attempt, activity->get->file, &error);
+    int code = worker_attempt_make_way(attempt, activity->get->file, &error);
     if (code == 0)
         code =
             store_get(attempt->worker->store, &get, on_got, activity, &activity->operation, &error);
     if (code < 0)
-        activity_fail(activity, error.message);
+        worker_activity_fail(activity, error.message);
 }
 
 static void start_put(struct activity *activity);
@@ -172,7 +172,7 @@ static void on_put(void *opaque, const struct store_result *result)
     struct activity *activity = opaque;
     if (!may_pass(result->error.code) || activity->cancelled ||
         ++activity->tries >= WORKER_PUT_TRIES) {
-        activity_finish_with(activity, &result->error, &result->identity);
+        worker_activity_finish_with(activity, &result->error, &result->identity);
         return;
     }
     activity->operation = NULL;
@@ -193,29 +193,29 @@ static void start_put(struct activity *activity)
     activity->waiting = false;
     activity->retry_at = 0;
     if (store_put(attempt->worker->store, &put, on_put, activity, &activity->operation, &error) < 0)
-        activity_fail(activity, error.message);
+        worker_activity_fail(activity, error.message);
 }
 
 static void on_read(void *opaque, const struct files_result *result)
 {
     struct activity *activity = opaque;
     if (result->error.code < 0) {
-        activity_fail(activity, result->error.message);
+        worker_activity_fail(activity, result->error.message);
         return;
     }
     Mu__Outcome outcome = MU__OUTCOME__INIT;
     outcome.content.data = result->content;
     outcome.content.len = result->size;
-    activity_finish(activity, &outcome);
+    worker_activity_finish(activity, &outcome);
 }
 
 static void start_read(struct activity *activity)
 {
     const Mu__Read *read = activity->read;
     size_t most = read->limit < READ_MOST ? read->limit : READ_MOST;
-    if (files_read(activity->attempt->worker->loop, activity->attempt->files, read->file, most,
-                   on_read, activity) < 0)
-        activity_fail(activity, "out of memory");
+    if (worker_files_read(activity->attempt->worker->loop, activity->attempt->files, read->file,
+                          most, on_read, activity) < 0)
+        worker_activity_fail(activity, "out of memory");
 }
 
 /* ---- The beginning ------------------------------------------------------------------------- */
@@ -234,14 +234,14 @@ static struct activity *activity_new(struct attempt *attempt, Mu__Envelope *enve
     activity->envelope = envelope;
     activity->came = uv_hrtime();
     list_append(&attempt->activities, &activity->link);
-    attempt_hold(attempt);
+    worker_attempt_hold(attempt);
     return activity;
 }
 
 static void start(struct activity *activity)
 {
     if (activity->run != NULL) {
-        run_start(activity);
+        worker_run_start(activity);
         return;
     }
     activity->started = activity->came;
@@ -252,16 +252,16 @@ static void start(struct activity *activity)
     else if (activity->read != NULL)
         start_read(activity);
     else if (activity->send != NULL)
-        message_send(activity);
+        worker_message_send(activity);
     else if (activity->receive != NULL)
-        message_receive(activity);
+        worker_message_receive(activity);
     else if (activity->quit)
-        message_settle(activity);
+        worker_message_settle(activity);
     else
-        activity_ok(activity, NULL);
+        worker_activity_ok(activity, NULL);
 }
 
-void activity_request(struct attempt *attempt, Mu__Envelope *envelope)
+void worker_activity_request(struct attempt *attempt, Mu__Envelope *envelope)
 {
     const Mu__Request *request = envelope->request;
     attempt->request = request->call->request;
@@ -294,13 +294,13 @@ void activity_request(struct attempt *attempt, Mu__Envelope *envelope)
         activity->quit = true;
         break;
     default:
-        activity_fail(activity, "a request of a kind that this worker does not know");
+        worker_activity_fail(activity, "a request of a kind that this worker does not know");
         return;
     }
     start(activity);
 }
 
-void activity_point(struct attempt *attempt, Mu__Envelope *envelope)
+void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope)
 {
     const Mu__PointRequest *request = envelope->point_request;
     struct activity *activity = activity_new(attempt, envelope);
@@ -324,10 +324,10 @@ void activity_point(struct attempt *attempt, Mu__Envelope *envelope)
     case MU__POINT_REQUEST__WHAT_NOTHING:
         break;
     case MU__POINT_REQUEST__WHAT_REFUSED:
-        activity_fail(activity, request->refused->reason);
+        worker_activity_fail(activity, request->refused->reason);
         return;
     default:
-        activity_fail(activity, "a request of a kind that this worker does not know");
+        worker_activity_fail(activity, "a request of a kind that this worker does not know");
         return;
     }
     start(activity);
@@ -336,26 +336,26 @@ void activity_point(struct attempt *attempt, Mu__Envelope *envelope)
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
 /* Threads' work on files is not stopped: it is short, and its end is the activity's. */
-void activity_cancel(struct activity *activity)
+void worker_activity_cancel(struct activity *activity)
 {
     activity->cancelled = true;
     if (activity->operation != NULL)
         store_cancel(activity->operation);
     else if (activity->run != NULL)
-        run_cancel(activity);
+        worker_run_cancel(activity);
     else if (activity->waiting) {
-        message_stop_receiving(activity);
-        activity_fail(activity, "cancelled");
+        worker_message_stop_receiving(activity);
+        worker_activity_fail(activity, "cancelled");
     }
 }
 
-void activity_tick(struct activity *activity, uint64_t now)
+void worker_activity_tick(struct activity *activity, uint64_t now)
 {
     uint64_t limit = activity->timeout_ms * UINT64_C(1000000);
     if (limit > 0 && activity->run == NULL && !activity->cancelled &&
         uv_hrtime() - activity->came >= limit) {
         activity->timed_out = true;
-        activity_cancel(activity);
+        worker_activity_cancel(activity);
     } else if (activity->retry_at != 0 && now >= activity->retry_at) {
         start_put(activity);
     }

@@ -10,7 +10,7 @@
 #include "mu/worker_private.h"
 #include "util/beneath.h"
 
-struct attempt *attempt_find(struct worker *worker, const char *actor, uint32_t number)
+struct attempt *worker_attempt_find(struct worker *worker, const char *actor, uint32_t number)
 {
     for (struct list_link *link = worker->attempts.next; link != &worker->attempts;
          link = link->next) {
@@ -50,8 +50,8 @@ static void close_folders(struct attempt *attempt)
     attempt->files = attempt->own = -1;
 }
 
-struct attempt *attempt_new(struct worker *worker, const char *actor, uint32_t number,
-                            struct error *error)
+struct attempt *worker_attempt_new(struct worker *worker, const char *actor, uint32_t number,
+                                   struct error *error)
 {
     struct attempt *attempt = calloc(1, sizeof *attempt);
     if (attempt == NULL) {
@@ -69,7 +69,7 @@ struct attempt *attempt_new(struct worker *worker, const char *actor, uint32_t n
     if (code < 0) {
         error_set(error, code, "cannot make a scratch folder: %s", strerror(-code));
         close_folders(attempt);
-        files_remove_now(worker->root, attempt->folder);
+        worker_files_remove_now(worker->root, attempt->folder);
         free(attempt);
         return NULL;
     }
@@ -86,29 +86,29 @@ static void on_removed(void *opaque, const struct files_result *result)
     struct worker *worker = attempt->worker;
     (void)result; /* what could not be removed is tried again at the worker's end */
     list_remove(&attempt->link);
-    packed_free(&attempt->outcome);
+    worker_packed_free(&attempt->outcome);
     free(attempt);
     worker_end_on(worker);
 }
 
-void attempt_hold(struct attempt *attempt)
+void worker_attempt_hold(struct attempt *attempt)
 {
     attempt->users++;
 }
 
-void attempt_release(struct attempt *attempt)
+void worker_attempt_release(struct attempt *attempt)
 {
     static const struct files_result nothing;
     struct worker *worker = attempt->worker;
     if (--attempt->users > 0)
         return;
-    message_free_all(attempt);
+    worker_message_free_all(attempt);
     close_folders(attempt);
-    if (files_remove(worker->loop, worker->root, attempt->folder, on_removed, attempt) < 0)
+    if (worker_files_remove(worker->loop, worker->root, attempt->folder, on_removed, attempt) < 0)
         on_removed(attempt, &nothing);
 }
 
-void attempt_drop(struct attempt *attempt)
+void worker_attempt_drop(struct attempt *attempt)
 {
     if (attempt->over)
         return;
@@ -116,20 +116,20 @@ void attempt_drop(struct attempt *attempt)
     for (struct list_link *link = attempt->activities.next, *next; link != &attempt->activities;
          link = next) {
         next = link->next;
-        activity_cancel(LIST_ENTRY(link, struct activity, link));
+        worker_activity_cancel(LIST_ENTRY(link, struct activity, link));
     }
-    message_cancel(attempt);
-    attempt_release(attempt);
+    worker_message_cancel(attempt);
+    worker_attempt_release(attempt);
 }
 
 /* ---- What is said of it -------------------------------------------------------------------- */
 
-void attempt_draft(struct attempt *attempt, char name[32])
+void worker_attempt_draft(struct attempt *attempt, char name[32])
 {
     snprintf(name, 32, "%llu", (unsigned long long)++attempt->worker->drafts);
 }
 
-int attempt_make_way(struct attempt *attempt, const char *file, struct error *error)
+int worker_attempt_make_way(struct attempt *attempt, const char *file, struct error *error)
 {
     const char *name;
     int fd = beneath_parent(attempt->files, file, true, &name);
@@ -140,7 +140,7 @@ int attempt_make_way(struct attempt *attempt, const char *file, struct error *er
     return 0;
 }
 
-void attempt_call(struct attempt *attempt, uint64_t request, Mu__Call *call)
+void worker_attempt_call(struct attempt *attempt, uint64_t request, Mu__Call *call)
 {
     mu__call__init(call);
     call->actor = attempt->actor;

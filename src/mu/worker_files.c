@@ -176,8 +176,8 @@ static bool copy_source(struct work *work, const struct files_source *from)
     return true;
 }
 
-int files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft, int to,
-               const char *path, files_done *done, void *opaque)
+int worker_files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft,
+                      int to, const char *path, files_done *done, void *opaque)
 {
     struct work *work = work_new(run_copy, done, opaque);
     if (work == NULL)
@@ -229,8 +229,8 @@ static void run_read(struct work *work)
         work_fail(work, "read", work->path, code);
 }
 
-int files_read(uv_loop_t *loop, int folder, const char *path, size_t most, files_done *done,
-               void *opaque)
+int worker_files_read(uv_loop_t *loop, int folder, const char *path, size_t most, files_done *done,
+                      void *opaque)
 {
     struct work *work = work_new(run_read, done, opaque);
     if (work == NULL)
@@ -282,7 +282,7 @@ static int remove_tree(int parent, const char *name, int depth)
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 ? 0 : code < 0 ? code : -errno;
 }
 
-int files_remove_now(int parent, const char *name)
+int worker_files_remove_now(int parent, const char *name)
 {
     return remove_tree(parent, name, 0);
 }
@@ -294,7 +294,8 @@ static void run_remove(struct work *work)
         work_fail(work, "remove", work->draft, code);
 }
 
-int files_remove(uv_loop_t *loop, int parent, const char *name, files_done *done, void *opaque)
+int worker_files_remove(uv_loop_t *loop, int parent, const char *name, files_done *done,
+                        void *opaque)
 {
     struct work *work = work_new(run_remove, done, opaque);
     if (work == NULL)

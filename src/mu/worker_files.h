@@ -30,14 +30,15 @@ struct files_source {
 
 /* Copies into a new file `draft` in the folder `own`, then moves it to `path` beneath `to` (folders on the
  * way are made), unless `path` is NULL. */
-int files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft, int to,
-               const char *path, files_done *done, void *opaque);
+int worker_files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft,
+                      int to, const char *path, files_done *done, void *opaque);
 /* Reads a file of at most `most` bytes. */
-int files_read(uv_loop_t *loop, int folder, const char *path, size_t most, files_done *done,
-               void *opaque);
+int worker_files_read(uv_loop_t *loop, int folder, const char *path, size_t most, files_done *done,
+                      void *opaque);
 /* Removes the folder `name` in `parent` and all that is in it. */
-int files_remove(uv_loop_t *loop, int parent, const char *name, files_done *done, void *opaque);
+int worker_files_remove(uv_loop_t *loop, int parent, const char *name, files_done *done,
+                        void *opaque);
 /* The same while the caller waits. */
-int files_remove_now(int parent, const char *name);
+int worker_files_remove_now(int parent, const char *name);
 
 #endif

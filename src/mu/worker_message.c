@@ -23,7 +23,7 @@ static void pack_stored(struct outgoing *outgoing)
     Mu__Label label = MU__LABEL__INIT;
     Mu__Identity identity = MU__IDENTITY__INIT;
     Mu__Call call;
-    attempt_call(attempt, outgoing->request, &call);
+    worker_attempt_call(attempt, outgoing->request, &call);
     label.from = attempt->actor;
     label.to = outgoing->to;
     label.name = outgoing->name;
@@ -35,8 +35,8 @@ static void pack_stored(struct outgoing *outgoing)
     stored.identity = &identity;
     envelope.body_case = MU__ENVELOPE__BODY_STORED;
     envelope.stored = &stored;
-    if (session_pack(attempt->worker, &envelope, &outgoing->stored))
-        session_transmit(attempt->worker, &outgoing->stored);
+    if (worker_session_pack(attempt->worker, &envelope, &outgoing->stored))
+        worker_session_transmit(attempt->worker, &outgoing->stored);
 }
 
 static void put_failed(struct outgoing *outgoing, const struct error *error)
@@ -58,7 +58,7 @@ static void on_put(void *opaque, const struct store_result *result)
     else if (!attempt->over)
         pack_stored(outgoing);
     settle(attempt);
-    attempt_release(attempt);
+    worker_attempt_release(attempt);
 }
 
 /* The key is longer than none that the store takes, for names are short. */
@@ -78,10 +78,10 @@ static void start_put(struct outgoing *outgoing)
     if (store_put(attempt->worker->store, &put, on_put, outgoing, &outgoing->put, &error) < 0)
         put_failed(outgoing, &error);
     else
-        attempt_hold(attempt);
+        worker_attempt_hold(attempt);
 }
 
-void message_tick(struct attempt *attempt, uint64_t now)
+void worker_message_tick(struct attempt *attempt, uint64_t now)
 {
     for (struct list_link *link = attempt->sends.next; link != &attempt->sends; link = link->next) {
         struct outgoing *outgoing = LIST_ENTRY(link, struct outgoing, link);
@@ -106,24 +106,24 @@ static void retry_failed(struct attempt *attempt)
 /* Ends a "quit" that waits, where there is nothing more to wait for. */
 static void settle(struct attempt *attempt)
 {
-    struct activity *quit = activity_current(attempt);
+    struct activity *quit = worker_activity_current(attempt);
     if (quit == NULL || !quit->quit || !quit->waiting)
         return;
     for (struct list_link *link = attempt->sends.next; link != &attempt->sends; link = link->next) {
         struct outgoing *outgoing = LIST_ENTRY(link, struct outgoing, link);
         if (outgoing->failure.code < 0) {
             quit->waiting = false;
-            activity_fail(quit, outgoing->failure.message);
+            worker_activity_fail(quit, outgoing->failure.message);
             return;
         }
         if (outgoing->known && outgoing->stored.bytes == NULL)
             return;
     }
     quit->waiting = false;
-    activity_ok(quit, NULL);
+    worker_activity_ok(quit, NULL);
 }
 
-void message_settle(struct activity *activity)
+void worker_message_settle(struct activity *activity)
 {
     activity->waiting = true;
     retry_failed(activity->attempt);
@@ -154,7 +154,7 @@ static void outgoing_free(struct outgoing *outgoing)
     list_remove(&outgoing->link);
     if (outgoing->send != NULL)
         messenger_withdraw(outgoing->send);
-    packed_free(&outgoing->stored);
+    worker_packed_free(&outgoing->stored);
     free(outgoing);
 }
 
@@ -167,10 +167,11 @@ static void send_again(struct activity *activity, struct outgoing *before,
     unlinkat(activity->attempt->own, outgoing->file, 0);
     outgoing_free(outgoing);
     if (same)
-        activity_ok(activity, &before->identity);
+        worker_activity_ok(activity, &before->identity);
     else
-        activity_fail(activity, "task not deterministic: the same message was sent before with "
-                                "other content");
+        worker_activity_fail(activity,
+                             "task not deterministic: the same message was sent before with "
+                             "other content");
 }
 
 /* Offers it to whoever waits for it. Where that fails, the coordinator names them the copy. */
@@ -194,7 +195,7 @@ static void on_copied(void *opaque, const struct files_result *result)
     activity->outgoing = NULL;
     if (result->error.code < 0 || attempt->over) {
         outgoing_free(outgoing);
-        activity_fail(activity, result->error.message);
+        worker_activity_fail(activity, result->error.message);
         return;
     }
     outgoing->identity = result->identity;
@@ -203,12 +204,12 @@ static void on_copied(void *opaque, const struct files_result *result)
         send_again(activity, before, outgoing);
         return;
     }
-    attempt_hold(attempt);
+    worker_attempt_hold(attempt);
     outgoing->known = true;
-    activity_ok(activity, &outgoing->identity);
+    worker_activity_ok(activity, &outgoing->identity);
     offer(outgoing);
     start_put(outgoing);
-    attempt_release(attempt);
+    worker_attempt_release(attempt);
 }
 
 static struct outgoing *outgoing_new(struct activity *activity, const struct label *label)
@@ -220,7 +221,7 @@ static struct outgoing *outgoing_new(struct activity *activity, const struct lab
     outgoing->request = activity->request;
     snprintf(outgoing->to, sizeof outgoing->to, "%s", label->to);
     snprintf(outgoing->name, sizeof outgoing->name, "%s", label->name);
-    attempt_draft(activity->attempt, outgoing->file);
+    worker_attempt_draft(activity->attempt, outgoing->file);
     list_append(&activity->attempt->sends, &outgoing->link);
     return outgoing;
 }
@@ -236,13 +237,13 @@ static bool take_label(const Mu__Label *message, struct label *label)
            strchr(label->to, '/') == NULL && strchr(label->name, '/') == NULL;
 }
 
-void message_send(struct activity *activity)
+void worker_message_send(struct activity *activity)
 {
     struct attempt *attempt = activity->attempt;
     const Mu__Send *send = activity->send;
     struct label label;
     if (!take_label(send->label, &label) || strcmp(label.from, attempt->actor) != 0) {
-        activity_fail(activity, "a message with a name that is not allowed");
+        worker_activity_fail(activity, "a message with a name that is not allowed");
         return;
     }
     const struct files_source source = {
@@ -252,18 +253,18 @@ void message_send(struct activity *activity)
         .size = send->text.len,
     };
     struct outgoing *outgoing = activity->outgoing = outgoing_new(activity, &label);
-    if (outgoing != NULL && files_copy(attempt->worker->loop, &source, attempt->own, outgoing->file,
-                                       -1, NULL, on_copied, activity) == 0)
+    if (outgoing != NULL && worker_files_copy(attempt->worker->loop, &source, attempt->own,
+                                              outgoing->file, -1, NULL, on_copied, activity) == 0)
         return;
     if (outgoing != NULL)
         outgoing_free(outgoing);
-    activity_fail(activity, "out of memory");
+    worker_activity_fail(activity, "out of memory");
 }
 
 /* ---- Clashes ------------------------------------------------------------------------------- */
 
-void message_clash(void *opaque, const struct label *label, const struct store_identity *sent,
-                   const struct store_identity *known)
+void worker_message_clash(void *opaque, const struct label *label,
+                          const struct store_identity *sent, const struct store_identity *known)
 {
     struct worker *worker = opaque;
     char is[SHA256_HEX_SIZE], was[SHA256_HEX_SIZE];
@@ -291,30 +292,30 @@ static void on_received(void *opaque, const struct store_identity *identity,
     struct activity *activity = opaque;
     activity->receiving = NULL;
     activity->waiting = false;
-    activity_finish_with(activity, error, identity);
+    worker_activity_finish_with(activity, error, identity);
 }
 
-void message_receive(struct activity *activity)
+void worker_message_receive(struct activity *activity)
 {
     struct attempt *attempt = activity->attempt;
     const struct store_file to = {.folder = attempt->files, .path = activity->receive->file};
     struct label label;
     struct error error;
     if (!take_label(activity->receive->label, &label) || strcmp(label.to, attempt->actor) != 0) {
-        activity_fail(activity, "a message with a name that is not allowed");
+        worker_activity_fail(activity, "a message with a name that is not allowed");
         return;
     }
-    int code = attempt_make_way(attempt, to.path, &error);
+    int code = worker_attempt_make_way(attempt, to.path, &error);
     if (code == 0)
         code = messenger_receive(attempt->worker->messenger, &label, &to, on_received, activity,
                                  &activity->receiving, &error);
     if (code < 0)
-        activity_fail(activity, error.message);
+        worker_activity_fail(activity, error.message);
     else
         activity->waiting = true;
 }
 
-void message_stop_receiving(struct activity *activity)
+void worker_message_stop_receiving(struct activity *activity)
 {
     if (activity->receiving != NULL)
         messenger_cancel(activity->receiving);
@@ -340,7 +341,7 @@ static struct activity *find_waiting(struct attempt *attempt, const struct label
 
 static void on_fetched(void *opaque, const struct store_result *result)
 {
-    activity_finish_with(opaque, &result->error, &result->identity);
+    worker_activity_finish_with(opaque, &result->error, &result->identity);
 }
 
 static void fetch_for(struct activity *activity, const Mu__Fetch *fetch)
@@ -356,13 +357,13 @@ static void fetch_for(struct activity *activity, const Mu__Fetch *fetch)
         .expected = &expected,
         .link = true,
     };
-    message_stop_receiving(activity);
+    worker_message_stop_receiving(activity);
     if (store_get(attempt->worker->store, &get, on_fetched, activity, &activity->operation,
                   &error) < 0)
-        activity_fail(activity, error.message);
+        worker_activity_fail(activity, error.message);
 }
 
-void message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch)
+void worker_message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch)
 {
     for (struct list_link *link = worker->attempts.next, *next; link != &worker->attempts;
          link = next) {
@@ -376,7 +377,7 @@ void message_fetch(struct worker *worker, const struct label *label, const Mu__F
 
 /* ---- The attempt's end --------------------------------------------------------------------- */
 
-void message_cancel(struct attempt *attempt)
+void worker_message_cancel(struct attempt *attempt)
 {
     for (struct list_link *link = attempt->sends.next; link != &attempt->sends; link = link->next) {
         struct outgoing *outgoing = LIST_ENTRY(link, struct outgoing, link);
@@ -386,7 +387,7 @@ void message_cancel(struct attempt *attempt)
     }
 }
 
-void message_free_all(struct attempt *attempt)
+void worker_message_free_all(struct attempt *attempt)
 {
     while (!list_empty(&attempt->sends))
         outgoing_free(LIST_ENTRY(attempt->sends.next, struct outgoing, link));

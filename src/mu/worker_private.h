@@ -135,76 +135,77 @@ struct outgoing {
 };
 
 /* worker_attempt.c */
-struct attempt *attempt_find(struct worker *worker, const char *actor, uint32_t number);
+struct attempt *worker_attempt_find(struct worker *worker, const char *actor, uint32_t number);
 /* Makes its folders. NULL where that fails. */
-struct attempt *attempt_new(struct worker *worker, const char *actor, uint32_t number,
-                            struct error *error);
+struct attempt *worker_attempt_new(struct worker *worker, const char *actor, uint32_t number,
+                                   struct error *error);
 /* Ends what it is at, and forgets it. */
-void attempt_drop(struct attempt *attempt);
-void attempt_hold(struct attempt *attempt);
-void attempt_release(struct attempt *attempt);
+void worker_attempt_drop(struct attempt *attempt);
+void worker_attempt_hold(struct attempt *attempt);
+void worker_attempt_release(struct attempt *attempt);
 /* A name for a file in an attempt's own folder. */
-void attempt_draft(struct attempt *attempt, char name[32]);
+void worker_attempt_draft(struct attempt *attempt, char name[32]);
 /* Makes the folders on the way to a file of its scratch folder. */
-int attempt_make_way(struct attempt *attempt, const char *file, struct error *error);
+int worker_attempt_make_way(struct attempt *attempt, const char *file, struct error *error);
 /* Fills a call for messages about it. */
-void attempt_call(struct attempt *attempt, uint64_t request, Mu__Call *call);
+void worker_attempt_call(struct attempt *attempt, uint64_t request, Mu__Call *call);
 
 /* worker_activity.c: what is asked, one kind each. */
-void activity_request(struct attempt *attempt, Mu__Envelope *envelope);
-void activity_point(struct attempt *attempt, Mu__Envelope *envelope);
+void worker_activity_request(struct attempt *attempt, Mu__Envelope *envelope);
+void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope);
 /* The request that the attempt is at, or NULL. */
-struct activity *activity_current(struct attempt *attempt);
+struct activity *worker_activity_current(struct attempt *attempt);
 /* Stops it; it ends with its outcome soon. */
-void activity_cancel(struct activity *activity);
+void worker_activity_cancel(struct activity *activity);
 /* Looks at the time: `now` in the loop's milliseconds. */
-void activity_tick(struct activity *activity, uint64_t now);
+void worker_activity_tick(struct activity *activity, uint64_t now);
 /* Ends it, well or badly; sends the outcome and frees it. Times and result are filled in here. */
-void activity_finish(struct activity *activity, const Mu__Outcome *outcome);
-void activity_ok(struct activity *activity, const struct store_identity *identity);
-void activity_fail(struct activity *activity, const char *reason);
+void worker_activity_finish(struct activity *activity, const Mu__Outcome *outcome);
+void worker_activity_ok(struct activity *activity, const struct store_identity *identity);
+void worker_activity_fail(struct activity *activity, const char *reason);
 /* Ends it as the store's or a file's work came out. */
-void activity_finish_with(struct activity *activity, const struct error *error,
-                          const struct store_identity *identity);
+void worker_activity_finish_with(struct activity *activity, const struct error *error,
+                                 const struct store_identity *identity);
 
 /* worker_run.c */
-void run_start(struct activity *activity);
-void run_cancel(struct activity *activity);
+void worker_run_start(struct activity *activity);
+void worker_run_cancel(struct activity *activity);
 /* The point that the run's process waits at: whether it was asked for under this id. */
-bool run_waits_at(struct activity *run, uint32_t point);
+bool worker_run_waits_at(struct activity *run, uint32_t point);
 /* A request for this point came: the coordinator knows all that was said of earlier ones. */
-void run_point_asked(struct activity *run, uint32_t point);
+void worker_run_point_asked(struct activity *run, uint32_t point);
 /* A point is done: the process goes on. */
-void run_answer(struct activity *run, uint32_t point, bool ok, struct packed outcome);
+void worker_run_answer(struct activity *run, uint32_t point, bool ok, struct packed outcome);
 /* Says to a new connection what is to be said of its points. */
-void run_resend(struct activity *run);
+void worker_run_resend(struct activity *run);
 /* Ends slots that nobody needs any more; all of them at the worker's end. */
-void run_tick(struct worker *worker);
-void run_close_lanes(struct worker *worker);
+void worker_run_tick(struct worker *worker);
+void worker_run_close_lanes(struct worker *worker);
 
 /* worker_message.c */
-void message_send(struct activity *activity);
-void message_receive(struct activity *activity);
+void worker_message_send(struct activity *activity);
+void worker_message_receive(struct activity *activity);
 /* Nothing more comes. */
-void message_stop_receiving(struct activity *activity);
-void message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch);
+void worker_message_stop_receiving(struct activity *activity);
+void worker_message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch);
 /* As struct messenger_handlers has it, of a worker. */
-void message_clash(void *opaque, const struct label *label, const struct store_identity *sent,
-                   const struct store_identity *known);
+void worker_message_clash(void *opaque, const struct label *label,
+                          const struct store_identity *sent, const struct store_identity *known);
 /* A "quit": waits until all messages are durable. */
-void message_settle(struct activity *activity);
-void message_tick(struct attempt *attempt, uint64_t now);
-void message_cancel(struct attempt *attempt);
-void message_free_all(struct attempt *attempt);
+void worker_message_settle(struct activity *activity);
+void worker_message_tick(struct attempt *attempt, uint64_t now);
+void worker_message_cancel(struct attempt *attempt);
+void worker_message_free_all(struct attempt *attempt);
 
 /* worker_session.c */
-void session_tick(struct worker *worker);
+void worker_session_tick(struct worker *worker);
 /* Says goodbye, within a bounded time. */
-void session_close(struct worker *worker);
-bool session_pack(struct worker *worker, const Mu__Envelope *envelope, struct packed *packed);
+void worker_session_close(struct worker *worker);
+bool worker_session_pack(struct worker *worker, const Mu__Envelope *envelope,
+                         struct packed *packed);
 /* Sends it where there is somebody to send it to. */
-void session_transmit(struct worker *worker, const struct packed *packed);
-void packed_free(struct packed *packed);
+void worker_session_transmit(struct worker *worker, const struct packed *packed);
+void worker_packed_free(struct packed *packed);
 
 /* worker.c: ends the worker; NULL where it was dismissed. */
 void worker_end(struct worker *worker, const struct error *reason);

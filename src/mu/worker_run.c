@@ -86,7 +86,7 @@ static void grant(struct worker *worker)
             give_back(run);
             activity->running = NULL;
             free(run);
-            activity_fail(activity, error.message);
+            worker_activity_fail(activity, error.message);
         }
     }
 }
@@ -96,8 +96,8 @@ static void grant(struct worker *worker)
 static void asked_free(struct asked *asked)
 {
     list_remove(&asked->link);
-    packed_free(&asked->question);
-    packed_free(&asked->outcome);
+    worker_packed_free(&asked->question);
+    worker_packed_free(&asked->outcome);
     free(asked);
 }
 
@@ -114,14 +114,14 @@ static bool pack_question(struct run *run, struct asked *asked, const char *name
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     Mu__Point point = MU__POINT__INIT;
     Mu__Call call;
-    attempt_call(run->activity->attempt, run->activity->request, &call);
+    worker_attempt_call(run->activity->attempt, run->activity->request, &call);
     point.call = &call;
     point.id = asked->id;
     point.name = (char *)name;
     point.number = number;
     envelope.body_case = MU__ENVELOPE__BODY_POINT;
     envelope.point = &point;
-    return session_pack(worker_of(run), &envelope, &asked->question);
+    return worker_session_pack(worker_of(run), &envelope, &asked->question);
 }
 
 static void on_await(void *opaque, const char *name, int64_t number)
@@ -140,28 +140,28 @@ static void on_await(void *opaque, const char *name, int64_t number)
     list_append(&run->points, &asked->link);
     give_back(run);
     if (pack_question(run, asked, name, number))
-        session_transmit(lane->worker, &asked->question);
+        worker_session_transmit(lane->worker, &asked->question);
     grant(lane->worker);
 }
 
-bool run_waits_at(struct activity *activity, uint32_t point)
+bool worker_run_waits_at(struct activity *activity, uint32_t point)
 {
     struct run *run = activity->running;
     return run != NULL && !activity->cancelled && !list_empty(&run->points) &&
            last_asked(run)->id == point && last_asked(run)->outcome.bytes == NULL;
 }
 
-void run_point_asked(struct activity *activity, uint32_t point)
+void worker_run_point_asked(struct activity *activity, uint32_t point)
 {
     struct list_link *points = &activity->running->points;
     while (LIST_ENTRY(points->next, struct asked, link)->id < point)
         asked_free(LIST_ENTRY(points->next, struct asked, link));
 }
 
-void run_answer(struct activity *activity, uint32_t point, bool ok, struct packed outcome)
+void worker_run_answer(struct activity *activity, uint32_t point, bool ok, struct packed outcome)
 {
-    if (!run_waits_at(activity, point)) {
-        packed_free(&outcome);
+    if (!worker_run_waits_at(activity, point)) {
+        worker_packed_free(&outcome);
         return;
     }
     struct run *run = activity->running;
@@ -172,15 +172,15 @@ void run_answer(struct activity *activity, uint32_t point, bool ok, struct packe
     grant(worker_of(run));
 }
 
-void run_resend(struct activity *activity)
+void worker_run_resend(struct activity *activity)
 {
     struct run *run = activity->running;
     if (run == NULL)
         return;
     for (struct list_link *link = run->points.next; link != &run->points; link = link->next) {
         struct asked *asked = LIST_ENTRY(link, struct asked, link);
-        session_transmit(worker_of(run), &asked->question);
-        session_transmit(worker_of(run), &asked->outcome);
+        worker_session_transmit(worker_of(run), &asked->question);
+        worker_session_transmit(worker_of(run), &asked->outcome);
     }
 }
 
@@ -204,7 +204,7 @@ static void cancel_point(struct attempt *attempt)
         struct activity *activity = LIST_ENTRY(link, struct activity, link);
         if (activity->point == 0)
             continue;
-        activity_cancel(activity); /* which may free it; there is only one */
+        worker_activity_cancel(activity); /* which may free it; there is only one */
         return;
     }
 }
@@ -247,7 +247,7 @@ static void on_done(void *opaque, const struct slot_outcome *slot)
     fill_outcome(&outcome, slot);
     outcome.stderr_tail = text_tail(&slot->err);
     outcome.stdout_tail = text_tail(&slot->out);
-    activity_finish(activity, &outcome);
+    worker_activity_finish(activity, &outcome);
     grant(worker);
 }
 
@@ -335,11 +335,11 @@ static int begin(struct run *run, struct error *error)
     return 0;
 }
 
-void run_start(struct activity *activity)
+void worker_run_start(struct activity *activity)
 {
     struct run *run = activity->run->n_argv > 0 ? calloc(1, sizeof *run) : NULL;
     if (run == NULL) {
-        activity_fail(activity, activity->run->n_argv > 0 ? "out of memory" : "no command");
+        worker_activity_fail(activity, activity->run->n_argv > 0 ? "out of memory" : "no command");
         return;
     }
     run->activity = activity;
@@ -350,7 +350,7 @@ void run_start(struct activity *activity)
     grant(worker_of(run));
 }
 
-void run_cancel(struct activity *activity)
+void worker_run_cancel(struct activity *activity)
 {
     struct run *run = activity->running;
     if (run == NULL)
@@ -360,12 +360,12 @@ void run_cancel(struct activity *activity)
         return;
     }
     run_free(run);
-    activity_fail(activity, "cancelled");
+    worker_activity_fail(activity, "cancelled");
 }
 
 /* ---- The slots as a whole ------------------------------------------------------------------ */
 
-void run_tick(struct worker *worker)
+void worker_run_tick(struct worker *worker)
 {
     for (struct list_link *link = worker->lanes.next, *next; link != &worker->lanes; link = next) {
         struct lane *lane = LIST_ENTRY(link, struct lane, link);
@@ -375,7 +375,7 @@ void run_tick(struct worker *worker)
     }
 }
 
-void run_close_lanes(struct worker *worker)
+void worker_run_close_lanes(struct worker *worker)
 {
     while (!list_empty(&worker->lanes))
         lane_close(LIST_ENTRY(worker->lanes.next, struct lane, link));

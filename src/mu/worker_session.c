@@ -19,13 +19,13 @@ enum {
 
 /* ---- Sending ------------------------------------------------------------------------------- */
 
-void packed_free(struct packed *packed)
+void worker_packed_free(struct packed *packed)
 {
     free(packed->bytes);
     *packed = (struct packed){0};
 }
 
-bool session_pack(struct worker *worker, const Mu__Envelope *envelope, struct packed *packed)
+bool worker_session_pack(struct worker *worker, const Mu__Envelope *envelope, struct packed *packed)
 {
     packed->size = mu__envelope__get_packed_size(envelope);
     packed->bytes = malloc(packed->size);
@@ -48,7 +48,7 @@ static void send_bytes(struct worker *worker, const uint8_t *bytes, size_t size)
         worker->spoke_at = uv_now(worker->loop);
 }
 
-void session_transmit(struct worker *worker, const struct packed *packed)
+void worker_session_transmit(struct worker *worker, const struct packed *packed)
 {
     if (worker->channel != NULL && worker->welcomed && packed->bytes != NULL)
         send_bytes(worker, packed->bytes, packed->size);
@@ -150,16 +150,16 @@ static void resend(struct worker *worker)
     for (struct list_link *link = worker->attempts.next; link != &worker->attempts;
          link = link->next) {
         struct attempt *attempt = LIST_ENTRY(link, struct attempt, link);
-        struct activity *current = activity_current(attempt);
+        struct activity *current = worker_activity_current(attempt);
         if (attempt->over)
             continue;
         for (struct list_link *sent = attempt->sends.next; sent != &attempt->sends;
              sent = sent->next)
-            session_transmit(worker, &LIST_ENTRY(sent, struct outgoing, link)->stored);
+            worker_session_transmit(worker, &LIST_ENTRY(sent, struct outgoing, link)->stored);
         if (current != NULL && current->run != NULL)
-            run_resend(current);
+            worker_run_resend(current);
         if (!attempt->acknowledged)
-            session_transmit(worker, &attempt->outcome);
+            worker_session_transmit(worker, &attempt->outcome);
     }
 }
 
@@ -209,23 +209,24 @@ static bool on_request(struct worker *worker, Mu__Envelope *envelope)
         breach(worker, "a request of nobody");
         return false;
     }
-    struct attempt *attempt = attempt_find(worker, request->call->actor, request->call->attempt);
+    struct attempt *attempt =
+        worker_attempt_find(worker, request->call->actor, request->call->attempt);
     if (attempt == NULL)
-        attempt = attempt_new(worker, request->call->actor, request->call->attempt, &error);
+        attempt = worker_attempt_new(worker, request->call->actor, request->call->attempt, &error);
     if (attempt == NULL) {
         refuse_request(worker, request, &error);
         return false;
     }
     if (request->call->request <= attempt->request) {
-        if (request->call->request == attempt->request && activity_current(attempt) == NULL)
-            session_transmit(worker, &attempt->outcome);
+        if (request->call->request == attempt->request && worker_activity_current(attempt) == NULL)
+            worker_session_transmit(worker, &attempt->outcome);
         return false;
     }
-    if (activity_current(attempt) != NULL) {
+    if (worker_activity_current(attempt) != NULL) {
         breach(worker, "a second request before the first one's outcome");
         return false;
     }
-    activity_request(attempt, envelope);
+    worker_activity_request(attempt, envelope);
     return true;
 }
 
@@ -236,17 +237,18 @@ static bool on_point_request(struct worker *worker, Mu__Envelope *envelope)
         breach(worker, "a point of nobody");
         return false;
     }
-    struct attempt *attempt = attempt_find(worker, request->call->actor, request->call->attempt);
-    struct activity *run = attempt != NULL ? activity_current(attempt) : NULL;
+    struct attempt *attempt =
+        worker_attempt_find(worker, request->call->actor, request->call->attempt);
+    struct activity *run = attempt != NULL ? worker_activity_current(attempt) : NULL;
     if (run == NULL || run->run == NULL || run->request != request->call->request ||
-        !run_waits_at(run, request->id))
+        !worker_run_waits_at(run, request->id))
         return false; /* it is over, or said twice */
     for (struct list_link *link = attempt->activities.next; link != &attempt->activities;
          link = link->next)
         if (LIST_ENTRY(link, struct activity, link)->point == request->id)
             return false;
-    run_point_asked(run, request->id);
-    activity_point(attempt, envelope);
+    worker_run_point_asked(run, request->id);
+    worker_activity_point(attempt, envelope);
     return true;
 }
 
@@ -255,21 +257,21 @@ static void on_acknowledge(struct worker *worker, const Mu__Acknowledge *acknowl
 {
     struct attempt *attempt =
         call_valid(acknowledge->call)
-            ? attempt_find(worker, acknowledge->call->actor, acknowledge->call->attempt)
+            ? worker_attempt_find(worker, acknowledge->call->actor, acknowledge->call->attempt)
             : NULL;
     if (attempt == NULL || acknowledge->call->request != attempt->request ||
-        attempt->outcome.bytes == NULL || activity_current(attempt) != NULL)
+        attempt->outcome.bytes == NULL || worker_activity_current(attempt) != NULL)
         return;
     attempt->acknowledged = true;
     if (attempt->done)
-        attempt_drop(attempt);
+        worker_attempt_drop(attempt);
 }
 
 static void on_drop(struct worker *worker, const Mu__Drop *drop)
 {
-    struct attempt *attempt = attempt_find(worker, drop->actor, drop->attempt);
+    struct attempt *attempt = worker_attempt_find(worker, drop->actor, drop->attempt);
     if (attempt != NULL)
-        attempt_drop(attempt);
+        worker_attempt_drop(attempt);
 }
 
 static void on_fetch(struct worker *worker, const Mu__Fetch *fetch)
@@ -278,7 +280,7 @@ static void on_fetch(struct worker *worker, const Mu__Fetch *fetch)
     if (!label_of(&label, fetch->label) || !wire_identity_valid(fetch->identity))
         breach(worker, "a message's copy without its name");
     else
-        message_fetch(worker, &label, fetch);
+        worker_message_fetch(worker, &label, fetch);
 }
 
 static void on_refusal(struct worker *worker, const Mu__Refusal *refusal)
@@ -413,7 +415,7 @@ static void give_up(struct worker *worker)
     worker_end(worker, &error);
 }
 
-void session_tick(struct worker *worker)
+void worker_session_tick(struct worker *worker)
 {
     uint64_t now = uv_now(worker->loop);
     if (worker->ending) {
@@ -434,7 +436,7 @@ void session_tick(struct worker *worker)
     }
 }
 
-void session_close(struct worker *worker)
+void worker_session_close(struct worker *worker)
 {
     worker->dial_at = uv_now(worker->loop) + CLOSING_MS;
     if (worker->channel == NULL)

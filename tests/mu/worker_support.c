@@ -304,7 +304,7 @@ int farm_tear_down(void **state)
     }
     umount2(farm->invocation.store, MNT_DETACH); /* where a test has mounted something */
     invocation_release(&farm->invocation);
-    files_remove_now(-1, farm->folder);
+    worker_files_remove_now(-1, farm->folder);
     free(farm);
     return 0;
 }
