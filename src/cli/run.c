@@ -1,26 +1,24 @@
 /* `excamera run JOB.json`: a job of any kind, with coordinator, rendezvous and workers on this machine. */
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
-#include <uv.h>
 
-#include "cli/build.h"
 #include "cli/commands.h"
+#include "cli/encode_job.h"
+#include "cli/local.h"
 #include "cli/options.h"
-#include "mu/coordinator.h"
 #include "mu/draw.h"
-#include "mu/job_file.h"
-#include "util/sha256.h"
 
 static const char usage[] =
     "usage: excamera run JOB.json [NAME=VALUE ...] [OPTIONS]\n"
+    "       excamera run --print encode\n"
     "\n"
     "Runs a job that a file describes, on workers of this machine. NAME=VALUE sets one of its\n"
     "variables.\n"
@@ -32,7 +30,10 @@ static const char usage[] =
     "it\n"
     "                    was left. By default a folder that is removed at the end\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
-    "      --dry-run     checks the job, and draws its machine in graphviz's DOT language\n"
+    "      --keep DIR    leaves the files of each actor in DIR\n"
+    "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"
+    "      --draw FILE   draws the machine: to FILE.dot, or FILE.svg where graphviz is installed\n"
+    "      --print JOB   prints a job of this program: encode\n"
     "  -v, --verbose     tells of workers that come to grief\n"
     "  -h, --help        this text\n"
     "\n"
@@ -45,19 +46,14 @@ struct run {
     struct job_choice choice[MOST_CHOICES];
     int choices;
     int64_t workers, slots, window;
-    const char *store, *trace_path;
-    bool dry_run, verbose;
+    const char *store, *keep, *trace_path, *drawing;
+    bool dry_run, verbose, print;
 
+    char *text; /* of the job file */
+    size_t size;
     struct job *job;
-    char digest[SHA256_HEX_SIZE], build[SHA256_HEX_SIZE];
-    char *program;
-    char *folder; /* of its own, in TMPDIR or /var/tmp; NULL until it is there */
-    char *objects, *journal;
+    char digest[SHA256_HEX_SIZE];
     FILE *trace;
-    uv_loop_t loop;
-    uv_signal_t interrupt, terminate;
-    struct coordinator *coordinator; /* NULL once it has ended */
-    int status;
 };
 
 static int fail(const struct error *error)
@@ -68,95 +64,86 @@ static int fail(const struct error *error)
 
 /* ---- The job ------------------------------------------------------------------------------- */
 
-static int add_file(struct sha256 *sha256, const char *path, struct error *error)
+static int read_stream(struct run *run, FILE *stream, struct error *error)
 {
-    char bytes[65536];
-    size_t size;
-    int code = 0;
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL)
-        return error_set(error, -errno, "%s: %s", path, strerror(errno));
-    while (code == 0 && (size = fread(bytes, 1, sizeof bytes, file)) > 0)
-        code = sha256_update(sha256, bytes, size);
-    fclose(file);
-    return code;
-}
-
-/* What the job is: its file and its choices. */
-static int find_digest(struct run *run, struct error *error)
-{
-    uint8_t sum[SHA256_SIZE];
-    struct sha256 *sha256 = sha256_new();
-    if (sha256 == NULL)
+    run->text = malloc(JOB_MOST_BYTES + 1);
+    if (run->text == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    int code = add_file(sha256, run->path, error);
-    for (int i = 0; i < run->choices && code == 0; i++) {
-        code = sha256_update(sha256, run->choice[i].variable, strlen(run->choice[i].variable) + 1);
-        if (code == 0)
-            code = sha256_update(sha256, run->choice[i].value, strlen(run->choice[i].value) + 1);
-    }
-    if (code == 0)
-        code = sha256_finish(sha256, sum);
-    if (code == 0)
-        sha256_hex(sum, run->digest);
-    sha256_free(sha256);
-    return code;
-}
-
-/* ---- Folders ------------------------------------------------------------------------------- */
-
-static int make_folder(const char *path, struct error *error)
-{
-    if (mkdir(path, 0777) == 0 || errno == EEXIST)
-        return 0;
-    return error_set(error, -errno, "cannot make the folder %s: %s", path, strerror(errno));
-}
-
-static int make_own_folder(struct run *run, struct error *error)
-{
-    const char *parent = getenv("TMPDIR");
-    if (parent == NULL || parent[0] == '\0')
-        parent = "/var/tmp";
-    char *folder;
-    if (asprintf(&folder, "%s/excamera-run-XXXXXX", parent) < 0)
-        return error_set(error, -ENOMEM, "out of memory");
-    if (mkdtemp(folder) == NULL) {
-        int code = -errno;
-        free(folder);
-        return error_set(error, code, "cannot make a folder in %s: %s; TMPDIR chooses another",
-                         parent, strerror(-code));
-    }
-    run->folder = folder;
+    run->size = fread(run->text, 1, JOB_MOST_BYTES + 1, stream);
+    if (ferror(stream))
+        return error_set(error, -EIO, "%s: %s", run->path, strerror(errno));
+    if (run->size > JOB_MOST_BYTES)
+        return error_set(error, -EFBIG, "%s has more than %d bytes", run->path, JOB_MOST_BYTES);
     return 0;
 }
 
-static int prepare(struct run *run, struct error *error)
+static int load(struct run *run, struct error *error)
 {
-    int code = make_own_folder(run, error);
-    if (code < 0)
-        return code;
-    const char *place = run->store ? run->store : run->folder;
-    code = make_folder(place, error);
-    if (code == 0 && (asprintf(&run->objects, "%s/objects", place) < 0 ||
-                      asprintf(&run->journal, "%s/journal", place) < 0))
-        code = error_set(error, -ENOMEM, "out of memory");
+    bool is_input = strcmp(run->path, "-") == 0;
+    FILE *stream = is_input ? stdin : fopen(run->path, "rbe");
+    if (stream == NULL)
+        return error_set(error, -errno, "%s: %s", run->path, strerror(errno));
+    int code = read_stream(run, stream, error);
+    if (!is_input)
+        fclose(stream);
     if (code == 0)
-        code = make_folder(run->objects, error);
-    /* Workers are elsewhere: they need the whole path. */
-    char *whole = code == 0 ? realpath(run->objects, NULL) : NULL;
-    if (code == 0 && whole == NULL)
-        code = error_set(error, -errno, "%s: %s", run->objects, strerror(errno));
-    if (code == 0) {
-        free(run->objects);
-        run->objects = whole;
-    }
+        code = job_file_parse(is_input ? "standard input" : run->path, run->text, run->size,
+                              run->choice, run->choices, &run->job, error);
+    if (code == 0)
+        code = local_digest(run->text, run->size, run->choice, run->choices, run->digest, error);
     return code;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+/* ---- Drawing ------------------------------------------------------------------------------- */
+
+static bool is_svg(const char *name)
 {
-    remove(path);
-    return 0;
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".svg") == 0;
+}
+
+/* Has graphviz write the drawing, whose description comes by the pipe that is returned. */
+static FILE *start_dot(const char *path, pid_t *process, struct error *error)
+{
+    int ends[2];
+    posix_spawn_file_actions_t actions;
+    char *const words[] = {"dot", "-Tsvg", "-o", (char *)path, NULL};
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        error_set(error, -errno, "cannot start graphviz: %s", strerror(errno));
+        return NULL;
+    }
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    int code = posix_spawnp(process, "dot", &actions, NULL, words, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[0]);
+    FILE *stream = code == 0 ? fdopen(ends[1], "w") : NULL;
+    if (stream != NULL)
+        return stream;
+    error_set(error, -(code ? code : errno),
+              "cannot draw %s by graphviz's dot: %s; a name in .dot "
+              "needs none",
+              path, strerror(code ? code : errno));
+    close(ends[1]);
+    return NULL;
+}
+
+static int draw(const struct run *run, struct error *error)
+{
+    pid_t process = 0;
+    int status = 0;
+    FILE *stream =
+        is_svg(run->drawing) ? start_dot(run->drawing, &process, error) : fopen(run->drawing, "we");
+    if (stream == NULL)
+        return process == 0 && is_svg(run->drawing)
+                   ? error->code
+                   : error_set(error, -errno, "%s: %s", run->drawing, strerror(errno));
+    int code = draw_dot(run->job, stream, error);
+    if (fclose(stream) != 0 && code == 0)
+        code = error_set(error, -errno, "%s: %s", run->drawing, strerror(errno));
+    if (process > 0 && waitpid(process, &status, 0) == process && status != 0 && code == 0)
+        code = error_set(error, -EIO, "graphviz's dot could not draw %s", run->drawing);
+    return code;
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -172,63 +159,6 @@ static void on_note(void *opaque, const char *sentence)
     fprintf(stderr, "excamera run: %s\n", sentence);
 }
 
-static void close_signals(struct run *run)
-{
-    uv_close((uv_handle_t *)&run->interrupt, NULL);
-    uv_close((uv_handle_t *)&run->terminate, NULL);
-}
-
-static void on_ended(void *opaque, const struct error *failure)
-{
-    struct run *run = opaque;
-    run->coordinator = NULL;
-    run->status = failure != NULL ? fail(failure) : EXIT_SUCCESS;
-    close_signals(run);
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct run *run = handle->data;
-    if (run->coordinator != NULL)
-        coordinator_stop(run->coordinator);
-}
-
-static int serve(struct run *run)
-{
-    const struct coordinator_options options = {
-        .job = run->job,
-        .digest = run->digest,
-        .build = run->build,
-        .program = run->program,
-        .store = run->objects,
-        .journal = run->journal,
-        .scratch = run->folder,
-        .host = "127.0.0.1",
-        .workers = (int)run->workers,
-        .slots = (int)run->slots,
-        .window = (int)run->window,
-        .trace = run->trace ? on_trace : NULL,
-        .note = run->verbose ? on_note : NULL,
-        .ended = on_ended,
-        .opaque = run,
-    };
-    struct error error;
-    signal(SIGPIPE, SIG_IGN);
-    uv_loop_init(&run->loop);
-    uv_signal_init(&run->loop, &run->interrupt);
-    uv_signal_init(&run->loop, &run->terminate);
-    run->interrupt.data = run->terminate.data = run;
-    uv_signal_start(&run->interrupt, on_signal, SIGINT);
-    uv_signal_start(&run->terminate, on_signal, SIGTERM);
-    if (coordinator_open(&run->loop, &options, &run->coordinator, &error) < 0) {
-        run->status = fail(&error);
-        close_signals(run);
-    }
-    uv_run(&run->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&run->loop);
-    return run->status;
-}
-
 static int open_trace(struct run *run, struct error *error)
 {
     if (run->trace_path == NULL)
@@ -239,44 +169,65 @@ static int open_trace(struct run *run, struct error *error)
     return run->trace ? 0 : error_set(error, -errno, "%s: %s", run->trace_path, strerror(errno));
 }
 
-static int run_job(struct run *run)
+static int run_in(struct run *run, const struct local_folder *folder, struct error *error)
 {
-    struct error error;
-    int code = find_digest(run, &error);
+    const struct local_options options = {
+        .job = run->job,
+        .digest = run->digest,
+        .folder = folder,
+        .keep = run->keep,
+        .workers = (int)run->workers,
+        .slots = (int)run->slots,
+        .window = (int)run->window,
+        .trace = run->trace != NULL ? on_trace : NULL,
+        .note = run->verbose ? on_note : NULL,
+        .opaque = run,
+    };
+    return local_run(&options, error);
+}
+
+static int run_job(struct run *run, struct error *error)
+{
+    struct local_folder folder = {0};
+    int code = open_trace(run, error);
     if (code == 0)
-        code = build_identity(run->build, &error);
+        code = run->store != NULL ? local_folder_take(run->store, &folder, error)
+                                  : local_folder_make(&folder, error);
     if (code == 0)
-        code = build_program(&run->program, &error);
-    if (code == 0)
-        code = open_trace(run, &error);
-    if (code == 0)
-        code = prepare(run, &error);
-    int status = code < 0 ? fail(&error) : serve(run);
-    if (run->folder != NULL)
-        nftw(run->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(run->folder);
-    if (run->trace != NULL && fclose(run->trace) != 0 && status == EXIT_SUCCESS) {
-        error_set(&error, -errno, "%s: %s", run->trace_path, strerror(errno));
-        status = fail(&error);
-    }
-    free(run->objects);
-    free(run->journal);
-    free(run->program);
-    return status;
+        code = run_in(run, &folder, error);
+    if (run->store != NULL)
+        local_folder_leave(&folder);
+    else
+        local_folder_remove(&folder);
+    if (run->trace != NULL && fclose(run->trace) != 0 && code == 0)
+        code = error_set(error, -errno, "%s: %s", run->trace_path, strerror(errno));
+    return code;
 }
 
 static int load_and_run(struct run *run)
 {
     struct error error;
-    int status;
-    if (job_file_load(run->path, run->choice, run->choices, &run->job, &error) < 0)
-        return fail(&error);
-    if (run->dry_run)
-        status = draw_dot(run->job, stdout, &error) < 0 ? fail(&error) : EXIT_SUCCESS;
-    else
-        status = run_job(run);
+    int code = load(run, &error);
+    if (code == 0 && run->drawing != NULL)
+        code = draw(run, &error);
+    if (code == 0 && run->dry_run)
+        code = run->drawing != NULL ? 0 : draw_dot(run->job, stdout, &error);
+    else if (code == 0)
+        code = run_job(run, &error);
+    free(run->text);
     job_free(run->job);
-    return status;
+    return code < 0 ? fail(&error) : EXIT_SUCCESS;
+}
+
+/* The encode job as it is in this program. */
+static int print_job(const char *name)
+{
+    if (strcmp(name, "encode") != 0) {
+        fprintf(stderr, "excamera run: '%s' is no job of this program; there is 'encode'\n", name);
+        return EXIT_USAGE;
+    }
+    fputs(encode_job_text, stdout);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- The command line ---------------------------------------------------------------------- */
@@ -295,6 +246,16 @@ static bool take_option(struct run *run, int option)
         return true;
     case 't':
         run->trace_path = optarg;
+        return true;
+    case 'k':
+        run->keep = optarg;
+        return true;
+    case 'd':
+        run->drawing = optarg;
+        return true;
+    case 'p':
+        run->print = true;
+        run->path = optarg;
         return true;
     case 'n':
         run->dry_run = true;
@@ -325,15 +286,12 @@ static bool take_choice(struct run *run, char *word)
 int command_run(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"workers", required_argument, NULL, 'w'},
-        {"slots", required_argument, NULL, 's'},
-        {"window", required_argument, NULL, 'W'},
-        {"store", required_argument, NULL, 'S'},
-        {"trace", required_argument, NULL, 't'},
-        {"dry-run", no_argument, NULL, 'n'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"workers", required_argument, NULL, 'w'}, {"slots", required_argument, NULL, 's'},
+        {"window", required_argument, NULL, 'W'},  {"store", required_argument, NULL, 'S'},
+        {"trace", required_argument, NULL, 't'},   {"keep", required_argument, NULL, 'k'},
+        {"draw", required_argument, NULL, 'd'},    {"print", required_argument, NULL, 'p'},
+        {"dry-run", no_argument, NULL, 'n'},       {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},          {0},
     };
     struct run run = {.workers = sysconf(_SC_NPROCESSORS_ONLN), .slots = 1};
     int option;
@@ -346,6 +304,8 @@ int command_run(int argc, char **argv)
         run.path = argv[optind - 1];
         if (!take_option(&run, option))
             return EXIT_USAGE;
+        if (run.print)
+            return print_job(run.path);
     }
     if (optind == argc) {
         fputs(usage, stderr);

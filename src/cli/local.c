@@ -1,0 +1,191 @@
+#include "cli/local.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/build.h"
+
+enum { PROGRESS_MS = 250 };
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
+
+struct local {
+    const struct local_options *options;
+    char build[SHA256_HEX_SIZE];
+    char *program, *objects, *journal, *scratch;
+    uv_loop_t loop;
+    uv_signal_t signal[SIGNALS];
+    uv_timer_t timer;
+    struct coordinator *coordinator; /* NULL once it has ended */
+    struct error *error;
+    int code;
+};
+
+/* ---- Folders ------------------------------------------------------------------------------- */
+
+static int make_folder(const char *path, struct error *error)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return 0;
+    return error_set(error, -errno, "cannot make the folder %s: %s", path, strerror(errno));
+}
+
+static int prepare(struct local *local, struct error *error)
+{
+    const char *folder = local->options->folder->path;
+    if (asprintf(&local->objects, "%s/objects", folder) < 0)
+        local->objects = NULL;
+    if (asprintf(&local->journal, "%s/journal", folder) < 0)
+        local->journal = NULL;
+    if (asprintf(&local->scratch, "%s/scratch", folder) < 0)
+        local->scratch = NULL;
+    if (local->objects == NULL || local->journal == NULL || local->scratch == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    local_remove_tree(local->scratch); /* of those who were killed here before */
+    int code = make_folder(local->objects, error);
+    if (code == 0)
+        code = make_folder(local->scratch, error);
+    if (code == 0 && local->options->keep != NULL)
+        code = make_folder(local->options->keep, error);
+    return code;
+}
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+static void close_handles(struct local *local)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&local->signal[i], NULL);
+    uv_close((uv_handle_t *)&local->timer, NULL);
+}
+
+static void on_ended(void *opaque, const struct error *failure)
+{
+    struct local *local = opaque;
+    local->coordinator = NULL;
+    if (failure != NULL)
+        *local->error = *failure;
+    local->code = failure != NULL ? failure->code : 0;
+    close_handles(local);
+}
+
+static void on_trace(void *opaque, const char *line)
+{
+    const struct local_options *options = ((struct local *)opaque)->options;
+    options->trace(options->opaque, line);
+}
+
+static void on_note(void *opaque, const char *sentence)
+{
+    const struct local_options *options = ((struct local *)opaque)->options;
+    options->note(options->opaque, sentence);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct local *local = handle->data;
+    if (local->coordinator != NULL)
+        coordinator_stop(local->coordinator);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct local *local = timer->data;
+    if (local->coordinator != NULL && local->options->progress != NULL)
+        local->options->progress(local->options->opaque, local->coordinator);
+}
+
+static void open_handles(struct local *local)
+{
+    uv_timer_init(&local->loop, &local->timer);
+    local->timer.data = local;
+    uv_timer_start(&local->timer, on_timer, PROGRESS_MS, PROGRESS_MS);
+    for (int i = 0; i < SIGNALS; i++) {
+        struct sigaction action;
+        uv_signal_init(&local->loop, &local->signal[i]);
+        local->signal[i].data = local;
+        /* nohup and its like have a signal ignored: so be it. */
+        if (sigaction(signals[i], NULL, &action) != 0 || action.sa_handler != SIG_IGN)
+            uv_signal_start(&local->signal[i], on_signal, signals[i]);
+    }
+}
+
+static int serve(struct local *local, struct error *error)
+{
+    const struct local_options *options = local->options;
+    const struct coordinator_options coordinator = {
+        .job = options->job,
+        .digest = options->digest,
+        .build = local->build,
+        .program = local->program,
+        .store = local->objects,
+        .journal = local->journal,
+        .scratch = local->scratch,
+        .host = "127.0.0.1",
+        .workers = options->workers,
+        .slots = options->slots,
+        .window = options->window,
+        .trace = options->trace != NULL ? on_trace : NULL,
+        .note = options->note != NULL ? on_note : NULL,
+        .ended = on_ended,
+        .opaque = local,
+    };
+    local->error = error;
+    local->code = uv_loop_init(&local->loop);
+    if (local->code < 0)
+        return error_set(error, local->code, "cannot start: %s", uv_strerror(local->code));
+    open_handles(local);
+    local->code = coordinator_open(&local->loop, &coordinator, &local->coordinator, error);
+    if (local->code < 0)
+        close_handles(local);
+    uv_run(&local->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&local->loop);
+    return local->code;
+}
+
+int local_run(const struct local_options *options, struct error *error)
+{
+    struct local local = {.options = options};
+    /* Whoever goes away is an error like any other. */
+    signal(SIGPIPE, SIG_IGN);
+    int code = build_identity(local.build, error);
+    if (code == 0)
+        code = build_program(&local.program, error);
+    if (code == 0)
+        code = prepare(&local, error);
+    if (code == 0)
+        code = serve(&local, error);
+    if (local.scratch != NULL)
+        local_remove_tree(local.scratch);
+    free(local.scratch);
+    free(local.objects);
+    free(local.journal);
+    free(local.program);
+    return code;
+}
+
+int local_digest(const char *text, size_t size, const struct job_choice *choice, int choices,
+                 char digest[SHA256_HEX_SIZE], struct error *error)
+{
+    uint8_t sum[SHA256_SIZE];
+    struct sha256 *sha256 = sha256_new();
+    int code = sha256 != NULL ? sha256_update(sha256, text, size) : -ENOMEM;
+    for (int i = 0; i < choices && code == 0; i++) {
+        code = sha256_update(sha256, choice[i].variable, strlen(choice[i].variable) + 1);
+        if (code == 0)
+            code = sha256_update(sha256, choice[i].value, strlen(choice[i].value) + 1);
+    }
+    if (code == 0)
+        code = sha256_finish(sha256, sum);
+    sha256_free(sha256);
+    if (code < 0)
+        return error_set(error, code, "cannot compute a sum: %s", strerror(-code));
+    sha256_hex(sum, digest);
+    return 0;
+}
