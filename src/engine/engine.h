@@ -23,6 +23,13 @@ struct engine_events {
 int engine_local(uv_loop_t *loop, const char *program, const struct engine_events *events,
                  struct engine **engine, struct error *error);
 
+/* A command each, which runs `excamera worker --invocation -` wherever it likes with its own standard input:
+ * `text` is its words, between blanks; '...' and "..." hold blanks together, no shell sees them. "{worker}"
+ * stands for a worker's number. It has this process's environment and standard error. -EINVAL where there
+ * are no words in `text`, or a quote without its end. */
+int engine_command(uv_loop_t *loop, const char *text, const struct engine_events *events,
+                   struct engine **engine, struct error *error);
+
 /* Starts one, which is told `document` in a way that nobody else can see. */
 int engine_start(struct engine *engine, uint32_t worker, const char *document, struct error *error);
 /* Ends all that run, by force. */
