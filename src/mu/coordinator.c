@@ -256,7 +256,10 @@ static int open_all(struct coordinator *coordinator, struct error *error)
         code = open_network(coordinator, error);
     if (code == 0)
         code = open_rendezvous(coordinator, error);
-    if (code == 0)
+    if (code == 0 && options->launch != NULL)
+        code = engine_command(coordinator->loop, options->launch, &events, &coordinator->engine,
+                              error);
+    else if (code == 0)
         code =
             engine_local(coordinator->loop, options->program, &events, &coordinator->engine, error);
     coordinator->open += coordinator->engine != NULL;

@@ -19,6 +19,7 @@ struct coordinator_options {
     const char *digest;  /* of the job file and its choices: a journal of another one is refused */
     const char *build;   /* of the program; workers and the journal must have the same */
     const char *program; /* its path, for the local engine */
+    const char *launch;  /* starts a worker, as engine_command() has it; NULL: `program` does */
     const char *store;   /* a place as store_open() has it; its parent folder is there */
     const char *journal; /* a file's path */
     const char *scratch; /* absolute: where workers make their folders */
