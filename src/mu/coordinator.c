@@ -37,6 +37,11 @@ void coordinator_progress(const struct coordinator *coordinator, struct ledger_p
     ledger_progress(coordinator->ledger, progress);
 }
 
+void coordinator_states(const struct coordinator *coordinator, uint32_t *actors)
+{
+    ledger_states(coordinator->ledger, actors);
+}
+
 /* ---- Ending -------------------------------------------------------------------------------- */
 
 static void free_cleanups(struct list_link *list)

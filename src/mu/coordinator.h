@@ -44,5 +44,7 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
 /* Ends the job's work for now; `ended` comes with -ECANCELED. Opened again, it goes on. */
 void coordinator_stop(struct coordinator *coordinator);
 void coordinator_progress(const struct coordinator *coordinator, struct ledger_progress *progress);
+/* As ledger_states(). */
+void coordinator_states(const struct coordinator *coordinator, uint32_t *actors);
 
 #endif
