@@ -124,6 +124,7 @@ static int serve(struct local *local, struct error *error)
         .digest = options->digest,
         .build = local->build,
         .program = local->program,
+        .launch = options->launch,
         .store = local->objects,
         .journal = local->journal,
         .scratch = local->scratch,

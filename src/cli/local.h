@@ -25,6 +25,8 @@ const char *local_parent(void);
 int local_folder_make(struct local_folder *folder, struct error *error);
 /* Takes the folder at `path`, made where it is not there. -EBUSY where another process is at it. */
 int local_folder_take(const char *path, struct local_folder *folder, struct error *error);
+/* Removes what it holds. */
+int local_folder_empty(const struct local_folder *folder, struct error *error);
 /* Lets it be. */
 void local_folder_leave(struct local_folder *folder);
 /* Removes it with all that it holds. */
@@ -36,7 +38,8 @@ struct local_options {
     const struct job *job;
     const char *digest; /* of the job and its choices, as struct coordinator_options has it */
     const struct local_folder *folder;
-    const char *keep; /* a folder for the scratch folders of actors that are done; or NULL */
+    const char *keep;   /* a folder for the scratch folders of actors that are done; or NULL */
+    const char *launch; /* as struct coordinator_options has it */
     int workers, slots, window;
     /* As struct coordinator_options has them; may be NULL. */
     void (*trace)(void *opaque, const char *line);

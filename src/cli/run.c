@@ -31,6 +31,10 @@ static const char usage[] =
     "                    was left. By default a folder that is removed at the end\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
+    "      --launch COMMAND  starts a worker elsewhere; without a shell, and {worker} in it "
+    "stands\n"
+    "                    for its number. What comes on standard input goes to `excamera worker\n"
+    "                    --invocation -` there; it must be this build\n"
     "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"
     "      --draw FILE   draws the machine: to FILE.dot, or FILE.svg where graphviz is installed\n"
     "      --print JOB   prints a job of this program: encode\n"
@@ -46,7 +50,7 @@ struct run {
     struct job_choice choice[MOST_CHOICES];
     int choices;
     int64_t workers, slots, window;
-    const char *store, *keep, *trace_path, *drawing;
+    const char *store, *keep, *trace_path, *drawing, *launch;
     bool dry_run, verbose, print;
 
     char *text; /* of the job file */
@@ -176,6 +180,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .digest = run->digest,
         .folder = folder,
         .keep = run->keep,
+        .launch = run->launch,
         .workers = (int)run->workers,
         .slots = (int)run->slots,
         .window = (int)run->window,
@@ -257,6 +262,9 @@ static bool take_option(struct run *run, int option)
         run->print = true;
         run->path = optarg;
         return true;
+    case 'l':
+        run->launch = optarg;
+        return true;
     case 'n':
         run->dry_run = true;
         return true;
@@ -286,12 +294,19 @@ static bool take_choice(struct run *run, char *word)
 int command_run(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"workers", required_argument, NULL, 'w'}, {"slots", required_argument, NULL, 's'},
-        {"window", required_argument, NULL, 'W'},  {"store", required_argument, NULL, 'S'},
-        {"trace", required_argument, NULL, 't'},   {"keep", required_argument, NULL, 'k'},
-        {"draw", required_argument, NULL, 'd'},    {"print", required_argument, NULL, 'p'},
-        {"dry-run", no_argument, NULL, 'n'},       {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},          {0},
+        {"workers", required_argument, NULL, 'w'},
+        {"slots", required_argument, NULL, 's'},
+        {"window", required_argument, NULL, 'W'},
+        {"store", required_argument, NULL, 'S'},
+        {"trace", required_argument, NULL, 't'},
+        {"keep", required_argument, NULL, 'k'},
+        {"draw", required_argument, NULL, 'd'},
+        {"print", required_argument, NULL, 'p'},
+        {"launch", required_argument, NULL, 'l'},
+        {"dry-run", no_argument, NULL, 'n'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     struct run run = {.workers = sysconf(_SC_NPROCESSORS_ONLN), .slots = 1};
     int option;
