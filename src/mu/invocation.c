@@ -148,6 +148,10 @@ static int take_work(json_t *object, struct invocation *invocation, struct error
     if (code == 0)
         code = take_number(object, "slots", 1, INVOCATION_MOST_SLOTS, &slots, error);
     invocation->slots = (uint32_t)slots;
+    if (code == 0 && json_object_get(object, "keep") != NULL)
+        code = take_string(object, "keep", LONGEST, &invocation->keep, error);
+    if (code == 0 && invocation->keep != NULL && invocation->keep[0] != '/')
+        code = wrong(error, "keep", "an absolute path");
     invocation->patience_ms = INVOCATION_PATIENCE_MS;
     if (code == 0 && json_object_get(object, "patience_ms") != NULL)
         code = take_number(object, "patience_ms", 1, INT64_C(1000) * JOB_MOST_SECONDS,
@@ -159,7 +163,7 @@ static int take_all(json_t *object, struct invocation *invocation, struct error 
 {
     static const char *const allowed[] = {
         "format",     "build",       "job",     "worker", "token",       "coordinator", "store",
-        "rendezvous", "credentials", "scratch", "slots",  "patience_ms", NULL};
+        "rendezvous", "credentials", "scratch", "slots",  "patience_ms", "keep",        NULL};
     uint64_t format, worker = 0;
     if (!json_is_object(object))
         return error_set(error, -EINVAL, "the invocation is not a JSON object");
@@ -292,13 +296,13 @@ static json_t *pack(const struct invocation *invocation, const char *pem)
     char token[2 * INVOCATION_MOST_TOKEN + 1] = "";
     for (size_t i = 0; i < invocation->token_size; i++)
         snprintf(token + 2 * i, 3, "%02x", invocation->token[i]);
-    return json_pack("{s:i, s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "format",
+    return json_pack("{s:i, s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:s*}", "format",
                      FORMAT, "build", invocation->build, "job", invocation->job, "worker",
                      (json_int_t)invocation->worker, "token", token, "coordinator",
                      pack_place(&invocation->coordinator), "rendezvous",
                      pack_rendezvous(invocation), "credentials", pem, "store", invocation->store,
                      "scratch", invocation->scratch, "slots", (json_int_t)invocation->slots,
-                     "patience_ms", (json_int_t)invocation->patience_ms);
+                     "patience_ms", (json_int_t)invocation->patience_ms, "keep", invocation->keep);
 }
 
 int invocation_write(const struct invocation *invocation, char **text, struct error *error)
@@ -339,6 +343,7 @@ void invocation_release(struct invocation *invocation)
     free(invocation->job);
     free(invocation->store);
     free(invocation->scratch);
+    free(invocation->keep);
     credentials_release(&invocation->credentials);
     explicit_bzero(invocation, sizeof *invocation);
 }

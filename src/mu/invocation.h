@@ -14,7 +14,9 @@
  *         "store": "/srv/objects",
  *         "scratch": "/tmp",               a folder that is there, as an absolute path
  *         "slots": 4,                      commands at once
- *         "patience_ms": 300000            how long it waits for a coordinator that is gone (optional)
+ *         "patience_ms": 300000,           how long it waits for a coordinator that is gone (optional)
+ *         "keep": "/home/me/kept"          a folder that is there, as an absolute path: where an actor's files
+ *                                          go when it has ended well, in one named after it (optional)
  *     }
  *
  * The servers' certificates are the authority's, and have the identities of net/identity.h.
@@ -52,6 +54,7 @@ struct invocation {
     size_t rendezvous_count;
     struct credentials credentials; /* the worker's own, and the authority of the servers */
     char *store, *scratch;
+    char *keep; /* NULL: files go when an actor ends */
     uint32_t slots;
     uint64_t patience_ms;
 };

@@ -36,6 +36,7 @@ static int copy_options(struct worker *worker, const struct worker_options *opti
     worker->build = strdup(options->build);
     worker->facts = strdup(options->facts);
     worker->program = strdup(options->program);
+    worker->keep = invocation->keep != NULL ? strdup(invocation->keep) : NULL;
     worker->coordinator.host = strdup(invocation->coordinator.host);
     worker->coordinator.port = invocation->coordinator.port;
     worker->number = invocation->worker;
@@ -44,26 +45,9 @@ static int copy_options(struct worker *worker, const struct worker_options *opti
     memcpy(worker->token, invocation->token, invocation->token_size);
     worker->token_size = invocation->token_size;
     if (!copy_argv(worker, options->slot_argv) || !worker->job || !worker->version ||
-        !worker->build || !worker->facts || !worker->program || !worker->coordinator.host)
+        !worker->build || !worker->facts || !worker->program || !worker->coordinator.host ||
+        (invocation->keep != NULL && !worker->keep))
         return no_memory(error);
-    return 0;
-}
-
-/* A folder of its own in the scratch folder. */
-static int make_folder(struct worker *worker, const char *scratch, struct error *error)
-{
-    char *folder;
-    if (asprintf(&folder, "%s/excamera-%s-%u-XXXXXX", scratch, worker->job, worker->number) < 0)
-        return no_memory(error);
-    if (mkdtemp(folder) == NULL) {
-        int code = -errno;
-        free(folder);
-        return error_set(error, code, "cannot make a folder in %s: %s", scratch, strerror(-code));
-    }
-    worker->folder = folder;
-    worker->root = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (worker->root < 0)
-        return error_set(error, -errno, "cannot open %s: %s", folder, strerror(errno));
     return 0;
 }
 
@@ -76,8 +60,7 @@ static void free_argv(char **argv)
 
 static void worker_free(struct worker *worker)
 {
-    if (worker->root >= 0)
-        close(worker->root);
+    worker_scratch_release(&worker->scratch);
     free_argv(worker->slot_argv);
     free(worker->job);
     free(worker->version);
@@ -85,7 +68,7 @@ static void worker_free(struct worker *worker)
     free(worker->facts);
     free(worker->program);
     free(worker->coordinator.host);
-    free(worker->folder);
+    free(worker->keep);
     explicit_bzero(worker, sizeof *worker);
     free(worker);
 }
@@ -120,7 +103,7 @@ static void on_store_closed(void *opaque)
 {
     struct worker *worker = opaque;
     static const struct files_result nothing;
-    if (worker_files_remove(worker->loop, AT_FDCWD, worker->folder, on_removed, worker) < 0)
+    if (worker_files_remove(worker->loop, AT_FDCWD, worker->scratch.path, on_removed, worker) < 0)
         on_removed(worker, &nothing);
 }
 
@@ -220,7 +203,8 @@ static int open_messenger(struct worker *worker, const struct invocation *invoca
 static int open_parts(struct worker *worker, const struct invocation *invocation,
                       struct error *error)
 {
-    int code = make_folder(worker, invocation->scratch, error);
+    int code = worker_scratch_make(invocation->scratch, worker->job, worker->number,
+                                   &worker->scratch, error);
     if (code == 0)
         code = tls_client_new(&invocation->credentials, &worker->tls, error);
     if (code == 0)
@@ -238,8 +222,8 @@ static void close_parts(struct worker *worker)
     if (worker->network != NULL)
         network_free(worker->network);
     tls_client_free(worker->tls);
-    if (worker->folder != NULL)
-        worker_files_remove_now(AT_FDCWD, worker->folder);
+    if (worker->scratch.path != NULL)
+        worker_files_remove_now(AT_FDCWD, worker->scratch.path);
     worker_free(worker);
 }
 
@@ -249,7 +233,7 @@ static struct worker *worker_new(uv_loop_t *loop)
     if (worker == NULL)
         return NULL;
     worker->loop = loop;
-    worker->root = -1;
+    worker->scratch.folder = -1;
     worker->lost_at = worker->dial_at = uv_now(loop);
     worker->pause_ms = 100;
     list_init(&worker->attempts);
@@ -281,6 +265,7 @@ int worker_open(uv_loop_t *loop, const struct worker_options *options,
     }
     uv_timer_init(loop, &worker->tick);
     worker->tick.data = worker;
+    worker_scratch_sweep(loop, &worker->scratch);
     uv_timer_start(&worker->tick, on_tick, 0, WORKER_TICK_MS);
     *result = worker;
     return 0;

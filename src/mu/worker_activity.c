@@ -59,7 +59,10 @@ static void report_point(struct activity *activity, Mu__Outcome *outcome)
         !worker_session_pack(activity->attempt->worker, &envelope, &packed))
         return;
     worker_session_transmit(activity->attempt->worker, &packed);
-    worker_run_answer(run, activity->point, outcome->result == MU__OUTCOME__RESULT__OK, packed);
+    enum control_answer answer = outcome->result != MU__OUTCOME__RESULT__OK ? CONTROL_CANCELLED
+                                 : activity->needless                       ? CONTROL_DONE
+                                                                            : CONTROL_READY;
+    worker_run_answer(run, activity->point, answer, packed);
 }
 
 void worker_activity_finish(struct activity *activity, const Mu__Outcome *outcome)
@@ -322,6 +325,9 @@ void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope)
         activity->receive = request->receive;
         break;
     case MU__POINT_REQUEST__WHAT_NOTHING:
+        break;
+    case MU__POINT_REQUEST__WHAT_DONE:
+        activity->needless = true;
         break;
     case MU__POINT_REQUEST__WHAT_REFUSED:
         worker_activity_fail(activity, request->refused->reason);

@@ -32,7 +32,7 @@ static int make_folder(int parent, const char *name)
 
 static int make_folders(struct attempt *attempt)
 {
-    int both = make_folder(attempt->worker->root, attempt->folder);
+    int both = make_folder(attempt->worker->scratch.folder, attempt->folder);
     if (both < 0)
         return both;
     attempt->files = make_folder(both, "files");
@@ -69,7 +69,7 @@ struct attempt *worker_attempt_new(struct worker *worker, const char *actor, uin
     if (code < 0) {
         error_set(error, code, "cannot make a scratch folder: %s", strerror(-code));
         close_folders(attempt);
-        worker_files_remove_now(worker->root, attempt->folder);
+        worker_files_remove_now(worker->scratch.folder, attempt->folder);
         free(attempt);
         return NULL;
     }
@@ -104,7 +104,8 @@ void worker_attempt_release(struct attempt *attempt)
         return;
     worker_message_free_all(attempt);
     close_folders(attempt);
-    if (worker_files_remove(worker->loop, worker->root, attempt->folder, on_removed, attempt) < 0)
+    if (worker_files_remove(worker->loop, worker->scratch.folder, attempt->folder, on_removed,
+                            attempt) < 0)
         on_removed(attempt, &nothing);
 }
 

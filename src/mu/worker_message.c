@@ -120,7 +120,7 @@ static void settle(struct attempt *attempt)
             return;
     }
     quit->waiting = false;
-    worker_activity_ok(quit, NULL);
+    worker_keep(quit);
 }
 
 void worker_message_settle(struct activity *activity)

@@ -8,6 +8,7 @@
 #include "mu/wire.h"
 #include "mu/worker.h"
 #include "mu/worker_files.h"
+#include "mu/worker_scratch.h"
 #include "net/list.h"
 #include "store/store.h"
 
@@ -43,8 +44,8 @@ struct worker {
     struct tls_client *tls;
     struct store *store;
     struct messenger *messenger;
-    char *folder; /* of its own, in the scratch folder */
-    int root;     /* the same, open */
+    struct worker_scratch scratch; /* its own folder */
+    char *keep;                    /* where actors' files are kept; NULL: not at all */
     uv_timer_t tick;
 
     /* the session with the coordinator: worker_session.c */
@@ -110,6 +111,7 @@ struct activity {
     const Mu__Receive *receive;
     const Mu__Read *read;
     bool quit;
+    bool needless;                     /* of a point: there is nothing to do any more */
     struct store_operation *operation; /* under way */
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */
@@ -175,7 +177,8 @@ bool worker_run_waits_at(struct activity *run, uint32_t point);
 /* A request for this point came: the coordinator knows all that was said of earlier ones. */
 void worker_run_point_asked(struct activity *run, uint32_t point);
 /* A point is done: the process goes on. */
-void worker_run_answer(struct activity *run, uint32_t point, bool ok, struct packed outcome);
+void worker_run_answer(struct activity *run, uint32_t point, enum control_answer answer,
+                       struct packed outcome);
 /* Says to a new connection what is to be said of its points. */
 void worker_run_resend(struct activity *run);
 /* Ends slots that nobody needs any more; all of them at the worker's end. */
@@ -196,6 +199,9 @@ void worker_message_settle(struct activity *activity);
 void worker_message_tick(struct attempt *attempt, uint64_t now);
 void worker_message_cancel(struct attempt *attempt);
 void worker_message_free_all(struct attempt *attempt);
+
+/* worker_keep.c: the last of a "quit". Ends it when the files of its actor are kept, where they are to be. */
+void worker_keep(struct activity *quit);
 
 /* worker_session.c */
 void worker_session_tick(struct worker *worker);

@@ -20,7 +20,7 @@ struct asked {
     uint32_t id;
     struct packed question;
     struct packed outcome; /* once it is done */
-    bool ok;
+    enum control_answer answer;
 };
 
 struct run {
@@ -80,7 +80,7 @@ static void grant(struct worker *worker)
         run->has_core = true;
         worker->busy_cores++;
         if (run->lane != NULL) {
-            slot_answer(run->lane->slot, last_asked(run)->ok);
+            slot_answer(run->lane->slot, last_asked(run)->answer);
         } else if (begin(run, &error) < 0) {
             struct activity *activity = run->activity;
             give_back(run);
@@ -133,7 +133,7 @@ static void on_await(void *opaque, const char *name, int64_t number)
     if (has_point(activity, name) && !activity->cancelled)
         asked = calloc(1, sizeof *asked);
     if (asked == NULL) {
-        slot_answer(lane->slot, false);
+        slot_answer(lane->slot, CONTROL_CANCELLED);
         return;
     }
     asked->id = ++run->last_id;
@@ -158,7 +158,8 @@ void worker_run_point_asked(struct activity *activity, uint32_t point)
         asked_free(LIST_ENTRY(points->next, struct asked, link));
 }
 
-void worker_run_answer(struct activity *activity, uint32_t point, bool ok, struct packed outcome)
+void worker_run_answer(struct activity *activity, uint32_t point, enum control_answer answer,
+                       struct packed outcome)
 {
     if (!worker_run_waits_at(activity, point)) {
         worker_packed_free(&outcome);
@@ -167,7 +168,7 @@ void worker_run_answer(struct activity *activity, uint32_t point, bool ok, struc
     struct run *run = activity->running;
     struct asked *asked = last_asked(run);
     asked->outcome = outcome;
-    asked->ok = ok;
+    asked->answer = answer;
     enqueue(run);
     grant(worker_of(run));
 }
