@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mu/coordinator_private.h"
+#include "mu/worker_scratch.h"
 #include "net/identity.h"
 
 /* Attempts at an actor by one coordinator: those of the next are numbered behind them. */
@@ -78,6 +79,9 @@ static void free_when_closed(struct coordinator *coordinator)
         return;
     struct error failure = coordinator->failure;
     struct coordinator_options options = coordinator->options;
+    /* What workers that were killed have left. */
+    if (coordinator->scratch != NULL)
+        worker_scratch_remove_job(coordinator->scratch, coordinator->job);
     release(coordinator);
     free(coordinator);
     if (options.ended != NULL)

@@ -23,6 +23,8 @@ struct coordinator_options {
     const char *store;   /* a place as store_open() has it; its parent folder is there */
     const char *journal; /* a file's path */
     const char *scratch; /* absolute: where workers make their folders */
+    const char *keep; /* absolute: a folder where the files of actors that are done are kept; NULL. Must
+                         outlive the coordinator */
     const char *host;    /* to listen at, and what workers dial */
     int workers, slots;  /* slots: of each */
     int window;          /* as in struct ledger_limits */

@@ -91,6 +91,7 @@ static int write_document(struct coordinator *coordinator, const struct member *
         .rendezvous_count = 1,
         .store = coordinator->store_place,
         .scratch = coordinator->scratch,
+        .keep = (char *)coordinator->options.keep,
         .slots = (uint32_t)coordinator->options.slots,
         .patience_ms = PATIENCE_MS,
     };
