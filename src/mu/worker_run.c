@@ -318,7 +318,7 @@ static int begin(struct run *run, struct error *error)
     const char **argv = arguments_of(activity->run);
     char *folder;
     if (argv == NULL ||
-        asprintf(&folder, "%s/%s/files", worker->folder, activity->attempt->folder) < 0) {
+        asprintf(&folder, "%s/%s/files", worker->scratch.path, activity->attempt->folder) < 0) {
         free(argv);
         return error_set(error, -ENOMEM, "out of memory");
     }
