@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "encode/levels.h"
+#include "encode/plan.h"
 #include "encode/tasks.h"
 #include "encode/vpx_encoder.h"
 
@@ -24,6 +25,12 @@ enum option_id {
     QUALITY,
     CPU_USED,
     STAND_IN,
+    CHUNK_FRAMES,
+    BATCH_CHUNKS,
+    SCENE_CUTS,
+    AUDIO_BITRATE,
+    OUTPUT,
+    SUMMARY,
     OPTIONS,
 };
 
@@ -36,7 +43,7 @@ struct option_help {
 static const struct option_help option_help[OPTIONS] = {
     [SOURCE] = {"source", "FILE", "the film"},
     [START] = {"start", "FRAME", "first frame, counted from 0 (default 0)"},
-    [FRAMES] = {"frames", "COUNT", "how many frames"},
+    [FRAMES] = {"frames", "COUNT", "how many frames; 0 where the film's end decides"},
     [RAW] = {"raw", "FILE", "the chunk's raw pictures (Y4M)"},
     [CHUNK] = {"chunk", "FILE", "the chunk's compressed frames (IVF)"},
     [STATE] = {"state", "FILE", "the state before the chunk"},
@@ -47,6 +54,13 @@ static const struct option_help option_help[OPTIONS] = {
     [QUALITY] = {"quality", "LEVEL", "0 (best) to 63, as libvpx's quantizers (default 20)"},
     [CPU_USED] = {"cpu-used", "SPEED", "0 (thorough, slow) to 16 (default 0)"},
     [STAND_IN] = {"stand-in", NULL, "the chunk's key frame will be replaced by `reencode`"},
+    [CHUNK_FRAMES] = {"chunk-frames", "COUNT", "frames in a chunk"},
+    [BATCH_CHUNKS] = {"batch-chunks", "COUNT", "chunks behind one key frame"},
+    [SCENE_CUTS] = {"scene-cuts", "BOOL", "true: a new scene begins a batch (default false)"},
+    [AUDIO_BITRATE] = {"audio-bitrate", "BITS",
+                       "of the Opus sound, a second (default 0: by channels)"},
+    [OUTPUT] = {"output", "FILE", "film to write (.webm or .ivf)"},
+    [SUMMARY] = {"summary", "FILE", "totals to write, as JSON"},
 };
 
 #define BIT(id) (1u << (id))
@@ -70,6 +84,12 @@ static const struct task tasks[] = {
      "Replaces a chunk's key frame by an inter frame made for a state, and rebases the others."},
     {"rebase", task_rebase, BIT(STATE) | BIT(RAW) | BIT(CHUNK) | BIT(OUT_CHUNK),
      BIT(MADE_FOR) | BIT(OUT_STATE), "Rebases a chunk without key frame onto another state."},
+    {"source", task_source, BIT(SOURCE) | BIT(CHUNK_FRAMES) | BIT(BATCH_CHUNKS),
+     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS),
+     "Decodes a film for a job, and hands its raw chunks out as they are asked for."},
+    {"join", task_join, BIT(OUTPUT),
+     BIT(SOURCE) | BIT(START) | BIT(FRAMES) | BIT(AUDIO_BITRATE) | BIT(SUMMARY),
+     "Makes a film of a job's chunks as they come, with the sound of the source."},
 };
 
 enum { TASKS = sizeof tasks / sizeof tasks[0] };
@@ -101,43 +121,58 @@ static void task_usage(const struct task *task, FILE *stream)
     }
 }
 
-static bool take_number(enum option_id id, struct task_options *options)
+static bool take_bool(const char *name, bool *value)
 {
+    *value = strcmp(optarg, "true") == 0;
+    if (*value || strcmp(optarg, "false") == 0)
+        return true;
+    fprintf(stderr, "excamera: %s takes true or false, not '%s'\n", name, optarg);
+    return false;
+}
+
+static bool take_number(const struct task *task, enum option_id id, struct task_options *options)
+{
+    const struct {
+        int least, most;
+        int *value;
+    } number[OPTIONS] = {
+        [QUALITY] = {0, LEVELS_MAX, &options->quality},
+        [CPU_USED] = {0, VPX_ENCODER_FASTEST, &options->cpu_used},
+        [CHUNK_FRAMES] = {1, PLAN_MOST_FRAMES, &options->chunk_frames},
+        [BATCH_CHUNKS] = {1, PLAN_MOST_CHUNKS, &options->batch_chunks},
+        [AUDIO_BITRATE] = {0, 510000, &options->audio_bitrate},
+    };
     char name[20];
     int64_t value = 0;
     snprintf(name, sizeof name, "--%s", option_help[id].name);
-    switch (id) {
-    case START:
+    if (id == START)
         return options_integer(name, optarg, 0, INT64_MAX, &options->start);
-    case FRAMES:
-        return options_integer(name, optarg, 1, INT64_MAX, &options->frames);
-    case QUALITY:
-        if (!options_integer(name, optarg, 0, LEVELS_MAX, &value))
-            return false;
-        options->quality = (int)value;
-        return true;
-    default:
-        if (!options_integer(name, optarg, 0, VPX_ENCODER_FASTEST, &value))
-            return false;
-        options->cpu_used = (int)value;
-        return true;
-    }
+    if (id == FRAMES) /* 0 for all, where it may be left out */
+        return options_integer(name, optarg, task->required & BIT(FRAMES) ? 1 : 0, INT64_MAX,
+                               &options->frames);
+    if (id == SCENE_CUTS)
+        return take_bool(name, &options->scene_cuts);
+    if (!options_integer(name, optarg, number[id].least, number[id].most, &value))
+        return false;
+    *number[id].value = (int)value;
+    return true;
 }
 
-static bool take_option(enum option_id id, struct task_options *options)
+static bool take_option(const struct task *task, enum option_id id, struct task_options *options)
 {
-    const char **files[OPTIONS] = {
+    const char **text[OPTIONS] = {
         [SOURCE] = &options->source,       [RAW] = &options->raw,
         [CHUNK] = &options->chunk,         [STATE] = &options->state,
         [MADE_FOR] = &options->made_for,   [OUT_RAW] = &options->out_raw,
         [OUT_CHUNK] = &options->out_chunk, [OUT_STATE] = &options->out_state,
+        [OUTPUT] = &options->output,       [SUMMARY] = &options->summary,
     };
     if (id == STAND_IN)
         options->stand_in = true;
-    else if (files[id] != NULL)
-        *files[id] = optarg;
+    else if (text[id] != NULL)
+        *text[id] = optarg;
     else
-        return take_number(id, options);
+        return take_number(task, id, options);
     return true;
 }
 
@@ -191,7 +226,7 @@ static int start_task(const struct task *task, int argc, char **argv)
         }
         if (id == 'q' && (task->optional & BIT(QUALITY)))
             id = 256 + QUALITY;
-        if (id < 256 || !take_option((enum option_id)(id - 256), &options))
+        if (id < 256 || !take_option(task, (enum option_id)(id - 256), &options))
             return EXIT_USAGE;
         given |= BIT(id - 256);
     }

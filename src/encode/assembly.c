@@ -20,7 +20,6 @@ struct assembly {
     struct ratio time_base;
     int64_t first; /* time stamp of the first frame */
     int64_t end;   /* time stamp at which the last frame ends */
-    int64_t video_bytes;
     struct assembly_totals totals;
 };
 
@@ -79,6 +78,8 @@ static int begin(struct assembly *assembly, const struct input_info *info,
                  const struct frame_time *first, struct error *error)
 {
     assembly->begun = true;
+    assembly->totals.has_audio =
+        !assembly->is_ivf && info->has_audio && assembly->options->audio_source != NULL;
     assembly->time_base = info->time_base;
     assembly->first = first->time_stamp;
     if (assembly->is_ivf)
@@ -86,7 +87,7 @@ static int begin(struct assembly *assembly, const struct input_info *info,
     struct webm_options options = {
         .format = info->format,
         .time_base = info->time_base,
-        .audio_source = info->has_audio ? assembly->options->audio_source : NULL,
+        .audio_source = assembly->totals.has_audio ? assembly->options->audio_source : NULL,
         .audio_bitrate = assembly->options->audio_bitrate,
         .start = find_start(assembly, info, first),
         .end = INT64_MAX,
@@ -97,7 +98,7 @@ static int begin(struct assembly *assembly, const struct input_info *info,
 static int write_frame(struct assembly *assembly, const struct chunk_frame *frame,
                        const struct frame_time *time, struct error *error)
 {
-    assembly->video_bytes += (int64_t)frame->size;
+    assembly->totals.video_bytes += (int64_t)frame->size;
     assembly->totals.frames += frame->tag.shown;
     assembly->totals.key_frames += frame->tag.key_frame;
     assembly->header.frames++;
@@ -179,7 +180,7 @@ int assembly_finish(struct assembly *assembly, struct assembly_totals *totals, s
     struct stat status;
     bool is_file =
         code >= 0 && stat(assembly->options->output, &status) == 0 && S_ISREG(status.st_mode);
-    totals->bytes = is_file ? (int64_t)status.st_size : assembly->video_bytes;
+    totals->bytes = is_file ? (int64_t)status.st_size : totals->video_bytes;
     free(assembly);
     return code;
 }

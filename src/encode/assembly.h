@@ -21,7 +21,9 @@ struct assembly_options {
 /* What was written so far. */
 struct assembly_totals {
     int64_t frames, key_frames;
-    int64_t bytes;  /* of the output as it lies there; of the video alone on standard output */
+    int64_t bytes; /* of the output as it lies there; of the video alone on standard output */
+    int64_t video_bytes;
+    bool has_audio; /* the output has sound */
     double seconds; /* that the video lasts */
 };
 

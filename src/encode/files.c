@@ -83,6 +83,28 @@ done:
     return code;
 }
 
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+int files_write_json(const char *path, json_t *json, struct error *error)
+{
+    struct output *output = NULL;
+    if (json == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int code = output_open(path, true, &output, error);
+    if (code < 0)
+        goto done;
+    if (json_dumpf(json, output_stream(output), JSON_COMPACT) < 0 ||
+        fputc('\n', output_stream(output)) == EOF) {
+        code = write_failed(path, error);
+        output_abort(output);
+        goto done;
+    }
+    code = output_commit_unsynced(output, error);
+done:
+    json_decref(json);
+    return code;
+}
+
 /* ---- Chunks -------------------------------------------------------------------------------- */
 
 int files_add_frame(struct chunk_file *chunk, const uint8_t *data, size_t size, struct error *error)

@@ -1,6 +1,8 @@
-/* States and compressed chunks, whole files in and out of memory, for the tasks. */
+/* States, compressed chunks and JSON, whole files in and out of memory, for the tasks. */
 #ifndef ENCODE_FILES_H
 #define ENCODE_FILES_H
+
+#include <jansson.h>
 
 #include "excamera/vp8.h"
 #include "media/ivf.h"
@@ -13,6 +15,9 @@ int files_codec_error(struct error *error, const char *where, int result);
 int files_read_state(const char *path, struct xc_state **state, struct error *error);
 /* Replaces what is at `path`, when complete. */
 int files_write_state(const char *path, const struct xc_state *state, struct error *error);
+
+/* The same for a JSON value, which it takes over; NULL is one that could not be made for want of memory. */
+int files_write_json(const char *path, json_t *json, struct error *error);
 
 struct chunk_frame {
     uint8_t *data;

@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PLAN_MOST_FRAMES 10000   /* in a chunk */
+#define PLAN_MOST_CHUNKS 1000000 /* in a batch */
+
 struct plan_chunk {
     int64_t number;      /* in the film, from 0 */
     int64_t first_frame; /* in the film, from 0 */
@@ -17,8 +20,8 @@ struct plan_chunk {
 };
 
 struct plan {
-    int chunk_frames; /* N: frames in a chunk, >= 1 */
-    int batch_chunks; /* x: chunks in a batch, >= 1 */
+    int chunk_frames; /* N: frames in a chunk, [1, PLAN_MOST_FRAMES] */
+    int batch_chunks; /* x: chunks in a batch, [1, PLAN_MOST_CHUNKS] */
     struct plan_chunk current;
 };
 

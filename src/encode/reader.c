@@ -33,7 +33,7 @@ static int read_frame(struct reader *reader, struct error *error)
     if (reader->options.frames > 0 && reader->frames == reader->options.frames)
         return 0;
     for (;;) {
-        if (atomic_load(reader->cancel))
+        if (reader->cancel != NULL && atomic_load(reader->cancel))
             return error_set(error, -ECANCELED, "stopped");
         int code = input_read(reader->input, &reader->picture, &reader->time_stamp, error);
         if (code <= 0)
@@ -95,13 +95,13 @@ const struct input_info *reader_info(const struct reader *reader)
     return input_info(reader->input);
 }
 
-/* Writes the waiting frame and reads on until another chunk begins. */
+/* Writes the waiting frame and reads on until another chunk begins. `stream` may be NULL. */
 static int write_chunk(struct reader *reader, const char *path, FILE *stream,
                        struct raw_chunk *chunk, struct error *error)
 {
     int written = 0;
     for (;;) {
-        int code = y4m_write(stream, reader->picture, error);
+        int code = stream != NULL ? y4m_write(stream, reader->picture, error) : 0;
         if (code < 0)
             return error_prefix(error, "scratch file %s", path);
         struct frame_time *time = &chunk->time[written++];
@@ -114,7 +114,7 @@ static int write_chunk(struct reader *reader, const char *path, FILE *stream,
             reader->last_duration = reader->time_stamp - time->time_stamp;
         time->duration = reader->last_duration;
         if (reader->picture == NULL) {
-            reader->ended = true;
+            reader->ended = chunk->last_of_film = true;
             plan_end(&reader->plan, &chunk->plan);
             return 0;
         }
@@ -143,12 +143,17 @@ static int begin(struct reader *reader, struct error *error)
     return 0;
 }
 
-static int write_file(struct reader *reader, const char *path, FILE *stream,
-                      struct raw_chunk *chunk, struct error *error)
+static int write_file(struct reader *reader, const char *path, struct raw_chunk *chunk,
+                      struct error *error)
 {
+    FILE *stream = fopen(path, "wbe");
+    if (stream == NULL)
+        return error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
     int code = y4m_write_header(stream, &reader_info(reader)->format, error);
     if (code >= 0)
         code = write_chunk(reader, path, stream, chunk, error);
+    if (fclose(stream) != 0 && code >= 0)
+        code = error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
     return code;
 }
 
@@ -161,14 +166,11 @@ int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk
     int code = reader->frames == 0 ? begin(reader, error) : 0;
     if (code < 0)
         return code;
-    FILE *stream = fopen(path, "wbe");
-    if (stream == NULL)
-        return error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
     chunk->time = malloc((size_t)reader->options.chunk_frames * sizeof *chunk->time);
-    code = chunk->time == NULL ? error_set(error, -ENOMEM, "out of memory")
-                               : write_file(reader, path, stream, chunk, error);
-    if (fclose(stream) != 0 && code >= 0)
-        code = error_set(error, -errno, "cannot write %s: %s", path, strerror(errno));
+    if (chunk->time == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    code = path != NULL ? write_file(reader, path, chunk, error)
+                        : write_chunk(reader, path, NULL, chunk, error);
     if (code < 0) {
         free(chunk->time);
         chunk->time = NULL;

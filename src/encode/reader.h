@@ -26,17 +26,19 @@ struct frame_time {
 struct raw_chunk {
     struct plan_chunk plan;
     struct frame_time *time; /* [plan.frames]; the caller frees it */
+    bool last_of_film;       /* or of the part of it that is encoded */
 };
 
 struct reader;
 
-/* `cancel` may be set from another thread: reading then ends soon with -ECANCELED. */
+/* `cancel` may be set from another thread: reading then ends soon with -ECANCELED. It may be NULL. */
 int reader_open(const struct reader_options *options, const atomic_bool *cancel,
                 struct reader **reader, struct error *error);
 const struct input_info *reader_info(const struct reader *reader);
 
-/* Writes the next chunk's pictures to `path` as Y4M, replacing what is there. 1, or 0 at the film's
- * end (then nothing is written), or a negative errno. A film without frames is an error. */
+/* Writes the next chunk's pictures to `path` as Y4M, replacing what is there; nowhere where `path` is
+ * NULL. 1, or 0 at the film's end (then nothing is written), or a negative errno. A film without frames is
+ * an error. */
 int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk,
                 struct error *error);
 void reader_close(struct reader *reader); /* NULL is allowed */

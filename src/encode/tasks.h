@@ -26,6 +26,14 @@ struct task_options {
     int quality;           /* [0, LEVELS_MAX], see levels.h */
     int cpu_used;          /* [0, VPX_ENCODER_FASTEST]: speed of the search, 0 the most thorough */
     bool stand_in;         /* the chunk's key frame will be replaced */
+
+    /* Of the tasks that deal with the whole film. There `frames` may be 0: to its end. */
+    int chunk_frames;    /* [1, PLAN_MOST_FRAMES], see plan.h */
+    int batch_chunks;    /* [1, PLAN_MOST_CHUNKS] */
+    bool scene_cuts;     /* a new scene begins a batch */
+    int audio_bitrate;   /* bits per second; 0 for a default by the number of channels */
+    const char *output;  /* written: the film; its name ends in .webm or .ivf */
+    const char *summary; /* written: totals, as JSON; NULL for none */
 };
 
 /* source, start, frames -> out_raw. It is an error when the source has no frame in the range; one
@@ -46,5 +54,18 @@ int task_reencode(const struct task_options *options, struct error *error);
 /* state, raw, chunk [, made_for] -> out_chunk [, out_state]. Rebases a chunk without key frame,
  * made for the state `made_for`, onto `state`. Without `made_for` it is `state` itself. */
 int task_rebase(const struct task_options *options, struct error *error);
+
+/* source, start, frames, chunk_frames, batch_chunks, scene_cuts. Decodes the film once and hands it out in
+ * chunks. For each chunk K from 0 on it writes, into the current folder, times-K.json, which says all that
+ * task_join wants to know (times.h), place-K.json: {"position": place in its batch, "last_of_batch",
+ * "pictures": how many}, and raw-K.y4m; K has six digits, or more where it must. It waits at the points
+ * `times K`, `wanted K`, `raw K`, `place K`, then removes these files; after the last chunk, at `end K+1`. */
+int task_source(const struct task_options *options, struct error *error);
+
+/* [source,] start, frames, audio_bitrate -> output [, summary]. Makes a film of chunks, with the sound of
+ * `source`. For each chunk K from 0 on, up to the one that times-K.json says is the last, it waits at the
+ * points `times K` and `chunk K` for times-K.json and chunk-K.ivf, in the current folder, and removes them
+ * when they are read. */
+int task_join(const struct task_options *options, struct error *error);
 
 #endif

@@ -267,7 +267,7 @@ static bool is_last(const struct world *world, int64_t chunk)
 static void place_content(const struct world *world, const struct player *player,
                           char content[NAME_SIZE])
 {
-    snprintf(content, NAME_SIZE, "{\"position\":%" PRId64 ",\"last_of_batch\":%s}",
+    snprintf(content, NAME_SIZE, "{\"position\":%" PRId64 ",\"last_of_batch\":%s,\"pictures\":6}",
              position(world, player->actor.index),
              is_last(world, player->actor.index) ? "true" : "false");
 }
@@ -283,14 +283,14 @@ static bool run_source(struct world *world, struct player *player,
                        const struct machine_request *request)
 {
     int64_t number = player->next;
-    if (!point(world, player, request, "wanted", number))
-        return false;
     make(world, player, "raw", number, "y4m");
     make(world, player, "place", number, "json");
     make(world, player, "times", number, "json");
+    assert_true(point(world, player, request, "times", number));
+    if (!point(world, player, request, "wanted", number))
+        return false;
     assert_true(point(world, player, request, "raw", number));
     assert_true(point(world, player, request, "place", number));
-    assert_true(point(world, player, request, "times", number));
     player->next++;
     return player->next == world->members && point(world, player, request, "end", player->next);
 }
@@ -305,6 +305,7 @@ static bool run_join(struct world *world, struct player *player,
     if (player->next < world->members)
         return false;
     note(&world->there, "file %s output.webm", player->name);
+    note(&world->there, "file %s summary.json", player->name);
     return true;
 }
 

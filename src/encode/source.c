@@ -1,0 +1,100 @@
+/* The task that decodes the film for all chunks of a job. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "encode/files.h"
+#include "encode/reader.h"
+#include "encode/tasks.h"
+#include "encode/times.h"
+#include "util/await.h"
+
+enum { NAME_SIZE = 40 };
+
+/* The files made for a chunk. */
+struct handover {
+    char raw[NAME_SIZE], place[NAME_SIZE], times[NAME_SIZE];
+};
+
+static void name_files(int64_t number, struct handover *files)
+{
+    snprintf(files->raw, sizeof files->raw, "raw-%06" PRId64 ".y4m", number);
+    snprintf(files->place, sizeof files->place, "place-%06" PRId64 ".json", number);
+    snprintf(files->times, sizeof files->times, "times-%06" PRId64 ".json", number);
+}
+
+static void remove_files(const struct handover *files)
+{
+    unlink(files->raw);
+    unlink(files->place);
+    unlink(files->times);
+}
+
+static int write_place(const char *path, const struct plan_chunk *plan, struct error *error)
+{
+    json_t *json = json_pack("{s:i, s:b, s:i}", "position", plan->index, "last_of_batch",
+                             plan->last, "pictures", plan->frames);
+    return files_write_json(path, json, error);
+}
+
+/* Waits at the points that hand the chunk over. What joins the film comes first: of a chunk that is
+ * done it may be all that is still wanted. */
+static int hand_over(const struct handover *files, const struct times *times, bool wanted,
+                     struct error *error)
+{
+    const int64_t number = times->chunk.plan.number;
+    int code = times_write(files->times, times, error);
+    if (code >= 0)
+        code = await_point("times", number, error);
+    if (code < 0 || !wanted)
+        return code;
+    code = write_place(files->place, &times->chunk.plan, error);
+    if (code >= 0)
+        code = await_point("wanted", number, error);
+    if (code >= 0)
+        code = await_point("raw", number, error);
+    if (code >= 0)
+        code = await_point("place", number, error);
+    return code;
+}
+
+/* 1, or 0 after the film's last chunk. */
+static int make_chunk(struct reader *reader, int64_t number, struct error *error)
+{
+    struct handover files;
+    struct times times = {0};
+    name_files(number, &files);
+    /* The pictures are read before they are asked for, so that they lie ready then. */
+    int code = reader_next(reader, files.raw, &times.chunk, error);
+    if (code >= 0) {
+        times.info = *reader_info(reader);
+        code = hand_over(&files, &times, true, error);
+    }
+    remove_files(&files);
+    free(times.chunk.time);
+    return code < 0 ? code : !times.chunk.last_of_film;
+}
+
+int task_source(const struct task_options *options, struct error *error)
+{
+    const struct reader_options settings = {
+        .input = options->source,
+        .start = options->start,
+        .frames = options->frames,
+        .chunk_frames = options->chunk_frames,
+        .batch_chunks = options->batch_chunks,
+        .scene_cuts = options->scene_cuts,
+    };
+    struct reader *reader;
+    int64_t number = 0;
+    int code = reader_open(&settings, NULL, &reader, error);
+    if (code < 0)
+        return code;
+    do
+        code = make_chunk(reader, number++, error);
+    while (code > 0);
+    reader_close(reader);
+    return code < 0 ? code : await_point("end", number, error);
+}
