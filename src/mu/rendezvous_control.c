@@ -113,8 +113,10 @@ int rendezvous_register(struct rendezvous *rendezvous, const char *name,
     struct job_room *job = rendezvous_job(rendezvous, name);
     if (job != NULL)
         return check_same_ca(job, ca, error);
-    if (new_job(rendezvous, name, ca, error) == NULL)
+    job = new_job(rendezvous, name, ca, error);
+    if (job == NULL)
         return error->code;
+    job->own = true;
     rendezvous->counters.jobs++;
     return 0;
 }
@@ -250,6 +252,7 @@ static void take_control(struct connection *connection, const Mu__ControlHello *
         return;
     }
     rendezvous->epoch = connection->epoch = control->epoch;
+    connection->number = rendezvous->counters.connections + 1;
     replace_controllers(rendezvous);
     welcome(connection, CONNECTION_CONTROL);
 }
@@ -269,6 +272,29 @@ static void take_hello(struct connection *connection, const Mu__Hello *hello)
 
 /* ---- envelopes ----------------------------------------------------------------------------- */
 
+/* A coordinator that was started again may have made new keys for a job that goes on. */
+static int register_for(struct connection *connection, const char *name,
+                        const struct certificate *ca, struct error *error)
+{
+    struct rendezvous *rendezvous = connection->rendezvous;
+    struct job_room *job = rendezvous_job(rendezvous, name);
+    bool fresh = job == NULL;
+    int code = rendezvous_register(rendezvous, name, ca, error);
+    if (code == -EEXIST && !job->own && job->epoch < connection->epoch) {
+        rendezvous_job_free(job);
+        fresh = true;
+        code = rendezvous_register(rendezvous, name, ca, error);
+    }
+    if (code < 0)
+        return code;
+    job = rendezvous_job(rendezvous, name);
+    if (fresh)
+        job->own = false;
+    job->epoch = connection->epoch;
+    job->by = connection->number;
+    return 0;
+}
+
 static void take_register(struct connection *connection, const Mu__Register *message)
 {
     struct error error;
@@ -277,9 +303,17 @@ static void take_register(struct connection *connection, const Mu__Register *mes
         rendezvous_connection_fail(connection, error.code, "%s", error.message);
         return;
     }
-    if (rendezvous_register(connection->rendezvous, message->job, ca, &error) < 0)
+    if (register_for(connection, message->job, ca, &error) < 0)
         rendezvous_connection_fail(connection, error.code, "%s", error.message);
     certificate_free(ca);
+}
+
+static void end_unless_registered(void *opaque, struct hash_link *link)
+{
+    const struct connection *connection = opaque;
+    struct job_room *job = HASH_ENTRY(link, struct job_room, link);
+    if (!job->own && job->by != connection->number)
+        rendezvous_job_free(job);
 }
 
 static void controllers_envelope(struct connection *connection, const Mu__Envelope *envelope)
@@ -290,6 +324,9 @@ static void controllers_envelope(struct connection *connection, const Mu__Envelo
         break;
     case MU__ENVELOPE__BODY_UNREGISTER:
         rendezvous_unregister(connection->rendezvous, envelope->unregister->job);
+        break;
+    case MU__ENVELOPE__BODY_COMPLETE:
+        hash_each(&connection->rendezvous->jobs, end_unless_registered, connection);
         break;
     case MU__ENVELOPE__BODY_FORGET:
         rendezvous_forget(connection->rendezvous, envelope->forget->job, envelope->forget->actor);

@@ -51,6 +51,9 @@ struct job_room {
     struct rendezvous *rendezvous;
     struct hash_link link;
     char *name, *ca; /* the latter as PEM */
+    bool own;        /* registered by a call, not by a controller */
+    uint64_t epoch;  /* of the controller that has registered it last, */
+    uint64_t by;     /* and its connection's number */
     struct tls_domain *domain;
     struct hash_table messages;
     struct list_link connections; /* by their member `of_job` */
@@ -66,6 +69,7 @@ struct connection {
     enum connection_kind kind;
     uint32_t worker;
     uint64_t epoch;     /* of a controller */
+    uint64_t number;    /* of a controller: no other one has the same */
     uint64_t opened_at; /* in the loop's milliseconds */
     struct hash_table transfers;
     struct list_link ready; /* subscriptions that have something to send and may, by `ready` */
