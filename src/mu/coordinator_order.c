@@ -165,6 +165,10 @@ static void say_point(struct coordinator *coordinator, const struct ledger_order
     } else if (what->kind == JOB_RECEIVE) {
         point.what_case = MU__POINT_REQUEST__WHAT_RECEIVE;
         point.receive = fill_receive(&parts, order);
+    } else if (what->kind == JOB_NEEDED && order->number == 0) {
+        point.what_case = MU__POINT_REQUEST__WHAT_DONE;
+        point.done = &parts.nothing;
+        mu__nothing__init(&parts.nothing);
     } else {
         point.what_case = MU__POINT_REQUEST__WHAT_NOTHING;
         point.nothing = &parts.nothing;

@@ -124,6 +124,9 @@ static void put_request(FILE *stream, const struct job *job, const struct job_re
         put_part(stream, job, " ", &request->name);
         put_part(stream, job, " to ", &request->actor);
         break;
+    case JOB_NEEDED:
+        put_part(stream, job, " ", &request->actor);
+        break;
     case JOB_RECEIVE:
         put_part(stream, job, " ", &request->name);
         put_part(stream, job, " from ", &request->actor);

@@ -35,8 +35,9 @@ enum job_type job_variable_type(const struct job *job, int variable)
 const char *job_kind_name(enum job_kind kind)
 {
     static const char *const name[JOB_KINDS] = {
-        [JOB_GET] = "get",         [JOB_PUT] = "put", [JOB_RUN] = "run",   [JOB_SEND] = "send",
-        [JOB_RECEIVE] = "receive", [JOB_SET] = "set", [JOB_QUIT] = "quit", [JOB_CLOSE] = "close",
+        [JOB_GET] = "get",   [JOB_PUT] = "put",         [JOB_RUN] = "run",
+        [JOB_SEND] = "send", [JOB_RECEIVE] = "receive", [JOB_SET] = "set",
+        [JOB_QUIT] = "quit", [JOB_CLOSE] = "close",     [JOB_NEEDED] = "needed",
     };
     return name[kind];
 }

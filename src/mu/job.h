@@ -143,10 +143,11 @@ enum job_kind {
     JOB_RECEIVE, /* from actor, name -> file */
     JOB_SET,     /* settings */
     JOB_QUIT,
-    JOB_CLOSE, /* only as a point: an open family gets its number of members */
+    JOB_CLOSE,  /* only as a point: an open family gets its number of members */
+    JOB_NEEDED, /* only as a point: asks whether an actor still has to be served */
 };
 
-enum { JOB_KINDS = 8, JOB_STATE_KINDS = 7 };
+enum { JOB_KINDS = 9, JOB_STATE_KINDS = 7 };
 
 /* What a request is called in a job file. */
 const char *job_kind_name(enum job_kind kind);

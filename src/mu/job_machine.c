@@ -57,8 +57,12 @@ static int read_transfer(const struct job_reader *reader, const struct node *nod
                                           {"name", true, &request->name},
                                           {"file", true, &request->file},
                                           {0}};
-    const struct text_member *const members[JOB_KINDS] = {
-        [JOB_GET] = get, [JOB_PUT] = put, [JOB_SEND] = send, [JOB_RECEIVE] = receive};
+    const struct text_member needed[] = {{"actor", true, &request->actor}, {0}};
+    const struct text_member *const members[JOB_KINDS] = {[JOB_GET] = get,
+                                                          [JOB_PUT] = put,
+                                                          [JOB_SEND] = send,
+                                                          [JOB_RECEIVE] = receive,
+                                                          [JOB_NEEDED] = needed};
     int code = read_texts(reader, node, at_point, members[request->kind]);
     if (code < 0 || request->kind != JOB_SEND)
         return code;
@@ -114,7 +118,8 @@ static bool has_number(const struct job_text *text)
 static int read_point(const struct job_reader *reader, const struct node *node,
                       struct job_point *point)
 {
-    static const enum job_kind kinds[] = {JOB_GET, JOB_PUT, JOB_SEND, JOB_RECEIVE, JOB_CLOSE};
+    static const enum job_kind kinds[] = {JOB_GET,     JOB_PUT,   JOB_SEND,
+                                          JOB_RECEIVE, JOB_CLOSE, JOB_NEEDED};
     int size;
     int code = node_size(reader, node, JSON_OBJECT, 1, 1, &size);
     if (code < 0)
@@ -136,7 +141,8 @@ static int read_point(const struct job_reader *reader, const struct node *node,
             return node_fail(reader, &body, "a message sent at a point is a file");
         return code;
     }
-    return node_fail(reader, node, "is neither 'get', 'put', 'send', 'receive' nor 'close'");
+    return node_fail(reader, node,
+                     "is neither 'get', 'put', 'send', 'receive', 'close' nor 'needed'");
 }
 
 static int read_points(const struct job_reader *reader, const struct node *node,

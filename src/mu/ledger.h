@@ -49,7 +49,8 @@ struct ledger_label {
 enum ledger_kind {
     LEDGER_REQUEST, /* `worker` is to do `what`, as `attempt` and `request` of `actor` */
     LEDGER_POINT,  /* the same for what a process asked for as `point`; with kind JOB_CLOSE there is
-                       nothing to do */
+                       nothing to do, and with JOB_NEEDED neither: `number` is 0 where that actor is
+                       done */
     LEDGER_REFUSE, /* the process will not get its `point`; `text` says why */
     LEDGER_DROP,   /* `worker` is to forget `attempt` of `actor` */
     LEDGER_FETCH,  /* the message to `actor` has a copy under `key`, and is `identity` */

@@ -87,6 +87,8 @@ void order_point(struct ledger *ledger, struct attempt *attempt, bool nothing)
     order_to(ledger, order, attempt);
     attempt->wait[WAIT_POINT].ordered = true;
     const struct machine_request *what = &attempt->point_what;
+    const struct entry *entry = what->kind == JOB_NEEDED ? entry_named(ledger, what->peer) : NULL;
+    order->number = entry != NULL && entry->status != ENTRY_DONE;
     order->what = (struct machine_request){
         .kind = nothing ? JOB_CLOSE : what->kind,
         .key = order_text(ledger, order, what->key),

@@ -432,6 +432,15 @@ static void point_give(struct ledger *ledger, struct attempt *attempt)
         order_point(ledger, attempt, entry != NULL && entry->status == ENTRY_DONE);
 }
 
+static void point_needed(struct ledger *ledger, struct attempt *attempt)
+{
+    const struct entry *entry = entry_named(ledger, attempt->point_what.peer);
+    if (entry == NULL)
+        refuse(ledger, attempt, "there is no actor of that name");
+    else
+        order_point(ledger, attempt, false);
+}
+
 static void repeat_point(struct ledger *ledger, struct attempt *attempt)
 {
     if (attempt->wait[WAIT_POINT].ordered)
@@ -457,6 +466,8 @@ void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_
         refuse(ledger, attempt, error.message);
     else if (attempt->point_what.kind == JOB_CLOSE)
         point_close(ledger, attempt, number);
+    else if (attempt->point_what.kind == JOB_NEEDED)
+        point_needed(ledger, attempt);
     else if (attempt->point_what.kind == JOB_RECEIVE || attempt->point_what.kind == JOB_GET)
         point_take(ledger, attempt);
     else

@@ -49,7 +49,8 @@ struct machine_request {
     const char
         *file; /* in the scratch folder: get, put, receive; set reads it; of a send, or NULL */
     const char *text; /* of a send without file: the message */
-    const char *peer; /* actor: send, receive; of a put: kept until that one is done, or NULL */
+    const char *peer; /* actor: send, receive, needed; of a put: kept until that one is done, or
+                         NULL */
     const char *name; /* of the message: send, receive */
     const char *const *argv; /* run; ends with NULL */
     int points;

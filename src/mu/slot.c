@@ -432,15 +432,15 @@ int slot_run(struct slot *slot, const struct slot_command *command,
     return code;
 }
 
-void slot_answer(struct slot *slot, bool ready)
+void slot_answer(struct slot *slot, enum control_answer answer)
 {
-    uint8_t answer = ready;
+    uint8_t byte = (uint8_t)answer;
     if (!slot->awaits)
         return;
     slot->awaits = false;
     slot->waited_ms += uv_now(slot->loop) - slot->asked_ms;
     expect_child(slot);
-    send_message(slot, SLOT_ANSWER, &answer, sizeof answer, NULL, 0);
+    send_message(slot, SLOT_ANSWER, &byte, sizeof byte, NULL, 0);
 }
 
 void slot_cancel(struct slot *slot)

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "util/await.h"
+#include "mu/control.h"
 #include "util/error.h"
 
 enum {
@@ -91,7 +91,7 @@ void slot_close(struct slot *slot, void (*closed)(void *opaque), void *opaque);
 int slot_run(struct slot *slot, const struct slot_command *command,
              const struct slot_events *events, struct error *error);
 /* Answers the command's question. Does nothing where it has asked none. */
-void slot_answer(struct slot *slot, bool ready);
+void slot_answer(struct slot *slot, enum control_answer answer);
 /* Ends what runs; its outcome still comes. Does nothing where nothing runs. */
 void slot_cancel(struct slot *slot);
 

@@ -288,9 +288,10 @@ bool slot_process_asks(struct slot_process *process, const char **name, int64_t 
     return true;
 }
 
-void slot_process_answer(struct slot_process *process, bool ready)
+void slot_process_answer(struct slot_process *process, enum control_answer answer)
 {
-    const char *words = ready ? "ready\n" : "cancelled\n";
+    static const char *const lines[] = {"cancelled\n", "ready\n", "done\n"};
+    const char *words = lines[answer];
     if (process->asked_us == 0)
         return;
     process->waited_us += slot_now() - process->asked_us;

@@ -39,7 +39,7 @@ void slot_process_read(struct slot_process *process, bool all);
 
 /* Reads from the control socket up to the end of a question. Returns true where there is one. */
 bool slot_process_asks(struct slot_process *process, const char **name, int64_t *number);
-void slot_process_answer(struct slot_process *process, bool ready);
+void slot_process_answer(struct slot_process *process, enum control_answer answer);
 
 /* Takes note of children that have ended; process->ended says when the command itself has. */
 void slot_process_reap(struct slot_process *process);

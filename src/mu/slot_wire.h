@@ -9,7 +9,7 @@ enum slot_message {
     SLOT_RUN =
         1, /* to the child: struct slot_run, then folder and arguments, each with its zero byte */
     SLOT_CANCEL, /* to the child */
-    SLOT_ANSWER, /* to the child: one byte, 1 for ready, 0 for never */
+    SLOT_ANSWER, /* to the child: one byte, an enum control_answer */
     SLOT_AWAIT,  /* from the child: struct slot_await */
     SLOT_DONE, /* from the child: struct slot_done, then reason, out and err, each with a zero byte */
 };

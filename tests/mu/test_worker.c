@@ -271,7 +271,8 @@ static void points_are_refused_or_unknown(void **state)
     ask_sh(farm, CALL("a", 1), ASK("other") "test $answer = cancelled", "state");
     farm_expect_ok(farm, CALL("a", 1));
     ask_sh(farm, CALL("a", 2),
-           ASK("state") "test $answer = cancelled || exit 1; " ASK("state") "test $answer = ready",
+           ASK("state") "test $answer = cancelled || exit 1; " ASK(
+               "state") "test $answer = ready || exit 1; " ASK("state") "test $answer = done",
            "state");
     request.what_case = MU__POINT_REQUEST__WHAT_REFUSED;
     refusal.reason = "no such actor";
@@ -279,6 +280,9 @@ static void points_are_refused_or_unknown(void **state)
     answer_point(farm, farm_take(farm, MU__ENVELOPE__BODY_POINT)->point, &request);
     request.what_case = MU__POINT_REQUEST__WHAT_NOTHING;
     request.nothing = &nothing;
+    answer_point(farm, farm_take(farm, MU__ENVELOPE__BODY_POINT)->point, &request);
+    request.what_case = MU__POINT_REQUEST__WHAT_DONE;
+    request.done = &nothing;
     answer_point(farm, farm_take(farm, MU__ENVELOPE__BODY_POINT)->point, &request);
     farm_expect_ok(farm, CALL("a", 2));
     /* The command ends while what it asked for is under way. */

@@ -54,7 +54,8 @@ static const char base[] =
     "                           \"keep\": {\"put\": {\"file\": \"kept\", \"key\": "
     "\"kept/${number}\",\n"
     "                                            \"for\": \"part-${number}\"}},\n"
-    "                           \"end\": {\"close\": {\"family\": \"rest\"}}}},\n"
+    "                           \"worth\": {\"needed\": {\"actor\": \"part-${number}\"}}, "
+    "\"end\": {\"close\": {\"family\": \"rest\"}}}},\n"
     "        \"timeout\": \"${limit}\", \"priority\": 5,\n"
     "        \"on\": {\"ok\": \"read\"}},\n"
     "      \"read\": {\n"
@@ -321,7 +322,16 @@ static const struct change changes[] = {
     {"point without request", "{\"close\": {\"family\": \"rest\"}}", "{}",
      "base:32: machine.states.make.run.points.end: has 0 members", SHAPE},
     {"point that runs", "{\"close\": {\"family\": \"rest\"}}", "{\"run\": {\"argv\": [\"a\"]}}",
-     "points.end: is neither 'get', 'put', 'send', 'receive' nor 'close'", SHAPE},
+     "points.end: is neither 'get', 'put', 'send', 'receive', 'close' nor 'needed'", SHAPE},
+    {"needed by nobody", "\"needed\": {\"actor\": \"part-${number}\"}",
+     "\"needed\": {\"actor\": \"port-${number}\"}",
+     "point 'worth': the job has no actor 'port-000000'", MEANING},
+    {"needed without actor", "\"needed\": {\"actor\": \"part-${number}\"}", "\"needed\": {}",
+     "make.run.points.worth.needed.actor: is missing", SHAPE},
+    {"a state that asks who is needed",
+     "\"receive\": {\"from\": \"head\", \"name\": \"hand\", \"file\": \"hand\"}",
+     "\"needed\": {\"actor\": \"head\"}", "machine.states.take.needed: is not expected here",
+     SHAPE},
     {"point that sends text", "\"file\": \"hand-${number}\"", "\"text\": \"hand\"",
      "a message sent at a point is a file", SHAPE},
     {"closing an actor", "{\"close\": {\"family\": \"rest\"}}",
@@ -430,7 +440,7 @@ static void everything_is_taken_over(void **state)
     assert_int_equal(make->retries, 2);
     assert_true(make->timeout_varies);
     assert_int_equal(make->next[JOB_FAILED].count, 0);
-    assert_int_equal(make->request.points, 3);
+    assert_int_equal(make->request.points, 4);
     assert_true(make->request.point[0].numbered);
     /* By distance from the start: fetch 0, make 1, read 2, count 3. */
     assert_int_equal(job->state[3].priority, 3);

@@ -318,8 +318,8 @@ static void end_call(struct world *world, int i)
         send_message(world, &happening, &identity);
     if (happening.kind == JOB_SET) {
         int index = atoi(happening.actor + strlen("chunk-"));
-        snprintf(content, sizeof content, "{\"position\": %d, \"last_of_batch\": %s}",
-                 index % BATCH,
+        snprintf(content, sizeof content,
+                 "{\"position\": %d, \"last_of_batch\": %s, \"pictures\": 6}", index % BATCH,
                  index % BATCH == BATCH - 1 || index == CHUNKS - 1 ? "true" : "false");
         outcome.content = content;
         outcome.length = strlen(content);
@@ -527,6 +527,48 @@ static void test_progress(void **state)
     job_free(job);
 }
 
+static bool take_point(struct ledger *ledger, enum ledger_kind kind, struct ledger_order *order)
+{
+    while (ledger_order(ledger, order)) {
+        if (order->kind == kind)
+            return true;
+        ledger_order_free(order);
+    }
+    return false;
+}
+
+/* Who begins anew can ask whom it has to serve still. */
+static void test_needed(void **state)
+{
+    struct job *job = parse(
+        "{\"format\": 1, \"job\": \"serves\", "
+        "\"actors\": [{\"name\": \"one\"}, {\"family\": \"guest\", \"count\": 2}],"
+        "\"machine\": {\"start\": [{\"if\": {\"variable\": \"actor\", \"is\": \"one\"}, "
+        "\"to\": \"serve\"}, {\"to\": \"done\"}], \"states\": {"
+        "\"serve\": {\"run\": {\"argv\": [\"true\"], \"points\": {"
+        "\"ask\": {\"needed\": {\"actor\": \"guest-${number}\"}}}}, \"on\": {\"ok\": \"done\"}},"
+        "\"done\": {\"quit\": {}}}}}");
+    const struct ledger_call call = {"one", 1, 1};
+    struct world *world = new_world(job, 1, 1);
+    struct ledger_order order;
+    assert_int_equal(ledger_replay_done(world->ledger, "guest-000001", 0), 0);
+    ledger_joined(world->ledger, 1, 1, 1);
+    for (uint32_t guest = 0; guest < 2; guest++) {
+        ledger_point(world->ledger, &call, guest + 1, "ask", guest, 2);
+        assert_true(take_point(world->ledger, LEDGER_POINT, &order));
+        assert_int_equal(order.what.kind, JOB_NEEDED);
+        assert_int_equal(order.number, guest == 0);
+        ledger_order_free(&order);
+        const struct ledger_outcome ok = {.outcome = JOB_OK};
+        ledger_point_outcome(world->ledger, &call, guest + 1, &ok, 3);
+    }
+    ledger_point(world->ledger, &call, 3, "ask", 2, 4);
+    assert_true(take_point(world->ledger, LEDGER_REFUSE, &order));
+    ledger_order_free(&order);
+    end_world(world);
+    job_free(job);
+}
+
 static void assert_fails(struct world *world, const char *with)
 {
     struct error error = {0};
@@ -610,8 +652,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encode),   cmocka_unit_test(test_ring),
         cmocka_unit_test(test_window),   cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_progress), cmocka_unit_test(test_deadlock),
-        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_progress), cmocka_unit_test(test_needed),
+        cmocka_unit_test(test_deadlock), cmocka_unit_test(test_replay),
     };
     if (argc != 2)
         return 77;

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "mu/control.h"
 #include "mu/slot.h"
 #include "mu/slot_child.h"
 #include "slot_tasks.h"
@@ -39,7 +40,8 @@ struct bench {
     int questions;
     char name[AWAIT_NAME + 1];
     int64_t number;
-    bool answers, ready;
+    bool answers;
+    enum control_answer answer;
 };
 
 /* ---- Surroundings --------------------------------------------------------------------------- */
@@ -149,7 +151,7 @@ static void on_await(void *opaque, const char *name, int64_t number)
     snprintf(bench->name, sizeof bench->name, "%s", name);
     bench->number = number;
     if (bench->answers)
-        slot_answer(bench->slot, bench->ready);
+        slot_answer(bench->slot, bench->answer);
 }
 
 static void start(struct bench *bench, uint64_t limit_ms, const char *const argv[])
@@ -543,7 +545,8 @@ static void awaiting(void **state)
 {
     struct bench *bench = *state;
     char longest[AWAIT_NAME + 1];
-    bench->answers = bench->ready = true;
+    bench->answers = true;
+    bench->answer = CONTROL_READY;
     assert_int_equal(run(bench, 0, TASK("await", "state")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, 0);
     assert_string_equal(bench->out, "went on\nwent on\n");
@@ -559,7 +562,7 @@ static void awaiting(void **state)
     assert_int_equal(run(bench, 0, TASK("await", "a b")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, EXIT_FAILURE);
     assert_int_equal(bench->questions, 0);
-    bench->ready = false;
+    bench->answer = CONTROL_CANCELLED;
     assert_int_equal(run(bench, 0, TASK("await", "state")), SLOT_EXITED);
     assert_int_equal(bench->outcome.status, EXIT_FAILURE);
     assert_string_equal(bench->out, "waited for state, but it will not come\n");
@@ -576,8 +579,8 @@ static void awaiting_takes_no_time(void **state)
             uv_run(&bench->loop, UV_RUN_ONCE);
         turn(bench, 400);
         assert_int_equal(bench->calls, 0);
-        slot_answer(bench->slot, true);
-        slot_answer(bench->slot, false); /* is nobody's answer */
+        slot_answer(bench->slot, CONTROL_READY);
+        slot_answer(bench->slot, CONTROL_CANCELLED); /* is nobody's answer */
     }
     finish(bench);
     assert_int_equal(bench->outcome.end, SLOT_EXITED);
@@ -591,7 +594,7 @@ static void awaiting_takes_no_time(void **state)
     slot_cancel(bench->slot);
     finish(bench);
     assert_int_equal(bench->outcome.end, SLOT_CANCELLED);
-    slot_answer(bench->slot, true);
+    slot_answer(bench->slot, CONTROL_READY);
     assert_sound(bench);
 }
 
@@ -608,11 +611,16 @@ static void questions_of_other_programs(void **state)
         "printf 'await a\\000b\\n' >&3",
         "yes | tr -d '\\n' >&3",
     };
-    bench->answers = bench->ready = true;
+    bench->answers = true;
+    bench->answer = CONTROL_READY;
     assert_int_equal(run(bench, 0, SHELL("echo await x 12 >&3; read answer <&3; echo $answer")),
                      SLOT_EXITED);
     assert_string_equal(bench->out, "ready\n");
     assert_int_equal(bench->number, 12);
+    bench->answer = CONTROL_DONE;
+    assert_int_equal(run(bench, 0, SHELL("echo await x >&3; read answer <&3; echo $answer")),
+                     SLOT_EXITED);
+    assert_string_equal(bench->out, "done\n");
     for (int i = 0; i < 7; i++) {
         char script[200];
         snprintf(script, sizeof script, "%s; read answer <&3 || echo none", wrong[i]);
