@@ -265,7 +265,10 @@ static int open_all(struct coordinator *coordinator, struct error *error)
         code = open_network(coordinator, error);
     if (code == 0)
         code = open_rendezvous(coordinator, error);
-    if (code == 0 && options->launch != NULL)
+    if (code == 0 && options->engine != NULL)
+        code = options->engine(options->opaque, coordinator->loop, &events, &coordinator->engine,
+                               error);
+    else if (code == 0 && options->launch != NULL)
         code = engine_command(coordinator->loop, options->launch, &events, &coordinator->engine,
                               error);
     else if (code == 0)

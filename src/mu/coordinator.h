@@ -20,14 +20,18 @@ struct coordinator_options {
     const char *build;   /* of the program; workers and the journal must have the same */
     const char *program; /* its path, for the local engine */
     const char *launch;  /* starts a worker, as engine_command() has it; NULL: `program` does */
+    /* Opens what starts workers in place of these two. May be NULL. */
+    int (*engine)(void *opaque, uv_loop_t *loop, const struct engine_events *events,
+                  struct engine **engine, struct error *error);
     const char *store;   /* a place as store_open() has it; its parent folder is there */
     const char *journal; /* a file's path */
     const char *scratch; /* absolute: where workers make their folders */
-    const char *keep; /* absolute: a folder where the files of actors that are done are kept; NULL. Must
-                         outlive the coordinator */
-    const char *host;    /* to listen at, and what workers dial */
-    int workers, slots;  /* slots: of each */
-    int window;          /* as in struct ledger_limits */
+    /* Absolute: a folder where the files of actors that are done are kept; NULL. Must outlive the
+     * coordinator. */
+    const char *keep;
+    const char *host;      /* to listen at, and what workers dial */
+    int workers, slots;    /* slots: of each */
+    int window;            /* as in struct ledger_limits */
     unsigned heartbeat_ms; /* 0: 1000 */
     /* A transition, as one line of JSON without its end. May be NULL. */
     void (*trace)(void *opaque, const char *line);

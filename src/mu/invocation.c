@@ -159,7 +159,8 @@ static int take_work(json_t *object, struct invocation *invocation, struct error
     return code;
 }
 
-static int take_all(json_t *object, struct invocation *invocation, struct error *error)
+/* All but the credentials. */
+static int take_rest(json_t *object, struct invocation *invocation, struct error *error)
 {
     static const char *const allowed[] = {
         "format",     "build",       "job",     "worker", "token",       "coordinator", "store",
@@ -186,8 +187,6 @@ static int take_all(json_t *object, struct invocation *invocation, struct error 
                           &invocation->coordinator, error);
     if (code == 0)
         code = take_rendezvous(object, invocation, error);
-    if (code == 0)
-        code = take_credentials(object, invocation, error);
     return code == 0 ? take_work(object, invocation, error) : code;
 }
 
@@ -202,7 +201,9 @@ int invocation_read(const char *text, size_t size, struct invocation *invocation
     json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &reason);
     if (object == NULL)
         return error_set(error, -EINVAL, "the invocation is not JSON (line %d)", reason.line);
-    int code = take_all(object, invocation, error);
+    int code = take_rest(object, invocation, error);
+    if (code == 0)
+        code = take_credentials(object, invocation, error);
     json_decref(object);
     if (code < 0)
         invocation_release(invocation);
@@ -305,13 +306,24 @@ static json_t *pack(const struct invocation *invocation, const char *pem)
                      "patience_ms", (json_int_t)invocation->patience_ms, "keep", invocation->keep);
 }
 
+/* The credentials are sound, since credentials_write() took them: to read them again would take longer
+ * than all else that a new worker needs. */
+static int check_rest(json_t *object, struct error *error)
+{
+    struct invocation again = {0};
+    int code = take_rest(object, &again, error);
+    invocation_release(&again);
+    return code;
+}
+
 int invocation_write(const struct invocation *invocation, char **text, struct error *error)
 {
     *text = NULL;
-    struct invocation again;
     char *pem;
     if (invocation->token_size > INVOCATION_MOST_TOKEN)
         return wrong(error, "token", "16 to 64 bytes in hexadecimal digits");
+    if (invocation->credentials.own->key == NULL)
+        return wrong(error, "credentials", "a key with its certificate and an authority's");
     int code = credentials_write(&invocation->credentials, &pem, error);
     if (code < 0)
         return code;
@@ -319,18 +331,17 @@ int invocation_write(const struct invocation *invocation, char **text, struct er
     certificate_forget(pem);
     if (object == NULL)
         return error_set(error, -EINVAL, "the invocation has a text that is not UTF-8");
-    *text = json_dumps(object, JSON_INDENT(1));
+    code = check_rest(object, error);
+    if (code == 0 && (*text = json_dumps(object, JSON_INDENT(1))) == NULL)
+        code = no_memory(error);
     json_decref(object);
-    if (*text == NULL)
-        return no_memory(error);
-    code = invocation_read(*text, strlen(*text), &again, error);
-    if (code < 0) {
+    if (code == 0 && strlen(*text) > INVOCATION_MOST_BYTES) {
         certificate_forget(*text);
         *text = NULL;
-        return code;
+        code = error_set(error, -EINVAL, "the invocation is longer than %d bytes",
+                         INVOCATION_MOST_BYTES);
     }
-    invocation_release(&again);
-    return 0;
+    return code;
 }
 
 void invocation_release(struct invocation *invocation)
