@@ -51,6 +51,10 @@ SSL_CTX *bare_context(const SSL_METHOD *method, const struct credentials *keys);
 /* Dials, as the server name. */
 SSL *bare_connect(SSL_CTX *context, uint16_t port, const char *name);
 void bare_close(SSL *ssl);
+/* Listens at a port that is free. */
+int bare_listen(uint16_t *port);
+/* Takes the next one who dials, handshake and all. */
+SSL *bare_accept(SSL_CTX *context, int listening);
 
 /* Bare OpenSSL calls. */
 bench_server bare_handshakes, bare_relay;

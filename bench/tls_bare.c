@@ -5,7 +5,7 @@
 
 #include "tls.h"
 
-static int listen_somewhere(uint16_t *port)
+int bare_listen(uint16_t *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
@@ -16,7 +16,7 @@ static int listen_somewhere(uint16_t *port)
     return fd;
 }
 
-static SSL *bare_accept(SSL_CTX *context, int listening)
+SSL *bare_accept(SSL_CTX *context, int listening)
 {
     int fd = accept(listening, NULL, NULL);
     SSL *ssl = SSL_new(context);
@@ -30,7 +30,7 @@ void bare_handshakes(int to, struct report *report)
     SSL_CTX *context = bare_context(TLS_server_method(), &server_keys);
     uint16_t port;
     char byte;
-    int listening = listen_somewhere(&port);
+    int listening = bare_listen(&port);
     tell_port(to, port);
     for (int i = 0; i < HANDSHAKES; i++) {
         SSL *ssl = bare_accept(context, listening);
@@ -46,7 +46,7 @@ void bare_relay(int to, struct report *report)
     static char bytes[16384];
     SSL_CTX *context = bare_context(TLS_server_method(), &server_keys);
     uint16_t port;
-    int listening = listen_somewhere(&port), size;
+    int listening = bare_listen(&port), size;
     tell_port(to, port);
     SSL *out = bare_accept(context, listening), *in = bare_accept(context, listening);
     while ((size = SSL_read(in, bytes, sizeof bytes)) > 0)
