@@ -113,6 +113,9 @@ XC_API int xc_state_width(const struct xc_state *state);
 XC_API int xc_state_height(const struct xc_state *state);
 /* True when the state carries its pictures; xc_parse gives states without. */
 XC_API bool xc_state_has_pictures(const struct xc_state *state);
+/* The same state without its pictures, which is all of it that xc_parse needs, and xc_rebase of the
+ * state that a frame was made for. The caller owns it; NULL when out of memory. */
+XC_API struct xc_state *xc_state_without_pictures(const struct xc_state *state);
 /* Borrowed from the state; NULL in a state without pictures. */
 XC_API const struct xc_picture *xc_state_reference(const struct xc_state *state,
                                                    enum xc_reference reference);

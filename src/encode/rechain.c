@@ -10,6 +10,7 @@
 #include "encode/levels.h"
 #include "encode/tasks.h"
 #include "media/y4m.h"
+#include "util/await.h"
 
 struct rechain {
     const struct task_options *options;
@@ -25,6 +26,7 @@ struct rechain {
     bool hidden;
 };
 
+/* Reads all but the state. */
 static int open_rechain(struct rechain *chain, const struct task_options *options,
                         struct error *error)
 {
@@ -38,10 +40,32 @@ static int open_rechain(struct rechain *chain, const struct task_options *option
     chain->out.header = chain->chunk.header;
     for (int i = 0; i < chain->chunk.frames; i++)
         chain->hidden |= !chain->chunk.frame[i].tag.shown;
-    code = files_read_state(options->state, &chain->state, error);
+    return y4m_open(options->raw, &chain->raw, error);
+}
+
+static int read_state(struct rechain *chain, struct error *error)
+{
+    const struct task_options *options = chain->options;
+    int code = 0;
+    if (options->state_point != NULL)
+        code = await_point(options->state_point, AWAIT_NO_NUMBER, error);
+    return code < 0 ? code : files_read_state(options->state, &chain->state, error);
+}
+
+/* Pictures are needed only to decode hidden frames: many processes may wait for their states. */
+static int read_original(struct rechain *chain, struct error *error)
+{
+    struct xc_state *full;
+    int code = files_read_state(chain->options->made_for, &full, error);
     if (code < 0)
         return code;
-    return y4m_open(options->raw, &chain->raw, error);
+    if (chain->hidden) {
+        chain->original = full;
+        return 0;
+    }
+    chain->original = xc_state_without_pictures(full);
+    xc_state_unref(full);
+    return chain->original != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
 }
 
 static void close_rechain(struct rechain *chain)
@@ -200,6 +224,18 @@ static int check_raw_ends(struct rechain *chain, struct error *error)
                      chain->options->chunk);
 }
 
+/* The state first: the next chunk waits for it. */
+static int write_results(struct rechain *chain, struct error *error)
+{
+    const struct task_options *options = chain->options;
+    int code = 0;
+    if (options->out_state != NULL)
+        code = files_write_state(options->out_state, chain->state, error);
+    if (code >= 0 && options->out_state_point != NULL)
+        code = await_point(options->out_state_point, AWAIT_NO_NUMBER, error);
+    return code < 0 ? code : files_write_chunk(options->out_chunk, &chain->out, error);
+}
+
 /* Rebases the frames from `first` on and writes the results. */
 static int rebase_rest(struct rechain *chain, int first, struct error *error)
 {
@@ -211,18 +247,15 @@ static int rebase_rest(struct rechain *chain, int first, struct error *error)
     int code = check_raw_ends(chain, error);
     if (code < 0)
         return code;
-    if (chain->options->out_state != NULL) {
-        code = files_write_state(chain->options->out_state, chain->state, error);
-        if (code < 0)
-            return code;
-    }
-    return files_write_chunk(chain->options->out_chunk, &chain->out, error);
+    return write_results(chain, error);
 }
 
 int task_reencode(const struct task_options *options, struct error *error)
 {
     struct rechain chain = {0};
     int code = open_rechain(&chain, options, error);
+    if (code >= 0)
+        code = read_state(&chain, error);
     if (code >= 0)
         code = encode_first(&chain, error);
     if (code >= 0)
@@ -235,12 +268,12 @@ int task_rebase(const struct task_options *options, struct error *error)
 {
     struct rechain chain = {0};
     int code = open_rechain(&chain, options, error);
-    if (code >= 0) {
-        if (options->made_for != NULL)
-            code = files_read_state(options->made_for, &chain.original, error);
-        else
-            chain.original = xc_state_ref(chain.state);
-    }
+    if (code >= 0 && options->made_for != NULL)
+        code = read_original(&chain, error);
+    if (code >= 0)
+        code = read_state(&chain, error);
+    if (code >= 0 && options->made_for == NULL)
+        chain.original = xc_state_ref(chain.state);
     if (code >= 0)
         code = rebase_rest(&chain, 0, error);
     close_rechain(&chain);

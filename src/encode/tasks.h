@@ -22,10 +22,13 @@ struct task_options {
     const char *out_raw;   /* written */
     const char *out_chunk; /* written */
     const char *out_state; /* written: the state after the chunk */
-    int64_t start, frames; /* of the source: first frame, counted from 0, and how many */
-    int quality;           /* [0, LEVELS_MAX], see levels.h */
-    int cpu_used;          /* [0, VPX_ENCODER_FASTEST]: speed of the search, 0 the most thorough */
-    bool stand_in;         /* the chunk's key frame will be replaced */
+    /* Points of the job (util/await.h), NULL for none. */
+    const char *state_point;     /* waited at for `state`, when all else was read */
+    const char *out_state_point; /* waited at when `out_state` is written, before `out_chunk` is */
+    int64_t start, frames;       /* of the source: first frame, counted from 0, and how many */
+    int quality;                 /* [0, LEVELS_MAX], see levels.h */
+    int cpu_used;  /* [0, VPX_ENCODER_FASTEST]: speed of the search, 0 the most thorough */
+    bool stand_in; /* the chunk's key frame will be replaced */
 
     /* Of the tasks that deal with the whole film. There `frames` may be 0: to its end. */
     int chunk_frames;    /* [1, PLAN_MOST_FRAMES], see plan.h */
@@ -46,12 +49,12 @@ int task_encode(const struct task_options *options, struct error *error);
 /* [state,] chunk -> out_state. */
 int task_decode(const struct task_options *options, struct error *error);
 
-/* state, raw, chunk, quality, cpu_used -> out_chunk [, out_state]. Replaces the chunk's key frame
+/* state, raw, chunk, quality, cpu_used -> out_chunk [, out_state, out_state_point]. Replaces the chunk's key frame
  * by an inter frame made for `state` and rebases the others behind it. The last frame refreshes all
  * three references, so that the state after it is one picture. */
 int task_reencode(const struct task_options *options, struct error *error);
 
-/* state, raw, chunk [, made_for] -> out_chunk [, out_state]. Rebases a chunk without key frame,
+/* state [, state_point], raw, chunk [, made_for] -> out_chunk [, out_state, out_state_point]. Rebases a chunk without key frame,
  * made for the state `made_for`, onto `state`. Without `made_for` it is `state` itself. */
 int task_rebase(const struct task_options *options, struct error *error);
 

@@ -49,6 +49,14 @@ bool xc_state_has_pictures(const struct xc_state *state)
     return state->picture[XC_LAST] != NULL;
 }
 
+struct xc_state *xc_state_without_pictures(const struct xc_state *state)
+{
+    struct xc_state *bare = xc_state_alloc(&state->persistent);
+    if (bare)
+        memcpy(bare->segment_map, state->segment_map, state->map_size);
+    return bare;
+}
+
 const struct xc_picture *xc_state_reference(const struct xc_state *state,
                                             enum xc_reference reference)
 {

@@ -130,6 +130,8 @@ static bool point(struct world *world, struct player *player, const struct machi
         struct error error;
         if (strcmp(request->point[i].name, name) != 0)
             continue;
+        if (!request->point[i].numbered)
+            return perform(world, player, &request->point[i].request);
         assert_int_equal(machine_number(&request->point[i], number, &at_point, &error), 0);
         bool done = perform(world, player, &at_point);
         machine_request_free(&at_point);
@@ -309,19 +311,34 @@ static bool run_join(struct world *world, struct player *player,
     return true;
 }
 
+/* What follows the option `name` in the command line, or NULL. */
+static const char *option(const struct machine_request *request, const char *name)
+{
+    for (int i = 3; request->argv[i] != NULL; i++)
+        if (strcmp(request->argv[i], name) == 0)
+            return request->argv[i + 1];
+    return NULL;
+}
+
 /* Reads and makes the files that the command line names. */
 static bool run_task(struct world *world, struct player *player,
                      const struct machine_request *request)
 {
+    const char *before = option(request, "--state-point"),
+               *after = option(request, "--out-state-point");
+    if (before != NULL && !point(world, player, request, before, 0))
+        return false;
     for (int i = 3; request->argv[i] != NULL; i++) {
         const char *word = request->argv[i], *file = request->argv[i + 1];
-        if (strncmp(word, "--out-", 6) == 0)
+        if (strncmp(word, "--out-", 6) == 0 && strcmp(word, "--out-state-point") != 0)
             note(&world->there, "file %s %s", player->name, file);
         else if (strcmp(word, "--raw") == 0 || strcmp(word, "--chunk") == 0 ||
                  strcmp(word, "--state") == 0 || strcmp(word, "--made-for") == 0 ||
                  strcmp(word, "--source") == 0)
             need_file(world, player, file);
     }
+    if (after != NULL)
+        assert_true(point(world, player, request, after, 0));
     if (strcmp(request->argv[2], "source") == 0)
         return run_source(world, player, request);
     if (strcmp(request->argv[2], "join") == 0)
