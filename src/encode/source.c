@@ -66,11 +66,14 @@ static int make_chunk(struct reader *reader, int64_t number, struct error *error
     struct handover files;
     struct times times = {0};
     name_files(number, &files);
+    int needed = await_point("needed", number, error);
     /* The pictures are read before they are asked for, so that they lie ready then. */
-    int code = reader_next(reader, files.raw, &times.chunk, error);
+    int code = needed;
+    if (code >= 0)
+        code = reader_next(reader, needed == AWAIT_READY ? files.raw : NULL, &times.chunk, error);
     if (code >= 0) {
         times.info = *reader_info(reader);
-        code = hand_over(&files, &times, true, error);
+        code = hand_over(&files, &times, needed == AWAIT_READY, error);
     }
     remove_files(&files);
     free(times.chunk.time);
@@ -89,7 +92,7 @@ int task_source(const struct task_options *options, struct error *error)
     };
     struct reader *reader;
     int64_t number = 0;
-    int code = reader_open(&settings, NULL, &reader, error);
+    int code = reader_open(&settings, &reader, error);
     if (code < 0)
         return code;
     do

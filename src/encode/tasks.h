@@ -62,7 +62,8 @@ int task_rebase(const struct task_options *options, struct error *error);
  * chunks. For each chunk K from 0 on it writes, into the current folder, times-K.json, which says all that
  * task_join wants to know (times.h), place-K.json: {"position": place in its batch, "last_of_batch",
  * "pictures": how many}, and raw-K.y4m; K has six digits, or more where it must. It waits at the points
- * `times K`, `wanted K`, `raw K`, `place K`, then removes these files; after the last chunk, at `end K+1`. */
+ * `needed K`, `times K`, `wanted K`, `raw K`, `place K`, then removes these files; after the last chunk, at
+ * `end K+1`. Where the answer to `needed K` is "done", only times-K.json is made. */
 int task_source(const struct task_options *options, struct error *error);
 
 /* [source,] start, frames, audio_bitrate -> output [, summary]. Makes a film of chunks, with the sound of

@@ -285,6 +285,7 @@ static bool run_source(struct world *world, struct player *player,
                        const struct machine_request *request)
 {
     int64_t number = player->next;
+    assert_true(point(world, player, request, "needed", number));
     make(world, player, "raw", number, "y4m");
     make(world, player, "place", number, "json");
     make(world, player, "times", number, "json");

@@ -51,7 +51,9 @@ struct happening {
     uint64_t request;
     enum job_kind kind;
     bool fetched;
-    int progress; /* of a run: points that its process has asked for */
+    int progress;                      /* of a run: points that its process has asked for */
+    int own;                           /* of a chunk's run: how many points it has, ... */
+    char own_point[2][JOB_ACTOR_SIZE]; /* ... and what they are called */
     bool asking;
     struct ledger_identity identity;
 };
@@ -140,6 +142,8 @@ static void take_request(struct world *world, const struct ledger_order *order)
     snprintf(happening->peer, sizeof happening->peer, "%s", what->peer ? what->peer : "");
     snprintf(happening->name, sizeof happening->name, "%s", what->name ? what->name : "");
     snprintf(happening->key, sizeof happening->key, "%s", what->key ? what->key : "");
+    for (int i = 0; i < what->points && !what->point[i].numbered; i++)
+        strcpy(happening->own_point[happening->own++], what->point[i].name);
     if (what->kind == JOB_GET && strcmp(what->key, "input") != 0)
         assert_true(is_durable(world, what->key));
 }
@@ -269,17 +273,22 @@ static void send_message(struct world *world, const struct happening *happening,
 /* What a process asks for next; false where it has nothing more to ask for. */
 static bool next_point(const struct happening *run, const char **name, int64_t *number)
 {
-    static const char *const of_source[] = {"wanted", "raw", "place", "times"};
+    static const char *const of_source[] = {"needed", "times", "wanted", "raw", "place"};
     static const char *const of_join[] = {"times", "chunk"};
     int done = run->progress;
     if (strcmp(run->actor, "source") == 0) {
-        *number = done / 4 < CHUNKS ? done / 4 : CHUNKS;
-        *name = done / 4 < CHUNKS ? of_source[done % 4] : "end";
-        return done <= 4 * CHUNKS;
+        *number = done / 5 < CHUNKS ? done / 5 : CHUNKS;
+        *name = done / 5 < CHUNKS ? of_source[done % 5] : "end";
+        return done <= 5 * CHUNKS;
     }
-    *number = done / 2;
-    *name = of_join[done % 2];
-    return strcmp(run->actor, "join") == 0 && done < 2 * CHUNKS;
+    if (strcmp(run->actor, "join") == 0) {
+        *number = done / 2;
+        *name = of_join[done % 2];
+        return done < 2 * CHUNKS;
+    }
+    *number = -1;
+    *name = run->own_point[done % 2];
+    return done < run->own;
 }
 
 static void ask(struct world *world, struct happening *run)
@@ -626,7 +635,7 @@ static void test_replay(void **state)
     const struct ledger_identity identity = identity_of("round-0 member-000000");
     const struct ledger_label label = {"member-000000", "member-000001", "round-0"};
     assert_int_equal(ledger_replay_message(world->ledger, &label, &identity), 0);
-    strcpy(world->durable[world->durable_count++], "messages/member-000001/member-000000.round-0");
+    strcpy(world->durable[world->durable_count++], "messages/member-000001/member-000000/round-0");
     assert_int_equal(ledger_replay_done(world->ledger, "member-000003", 0), 0);
     assert_int_equal(ledger_replay_done(world->ledger, "nobody", 0), -EBADMSG);
     live_well(world, 6);
