@@ -67,6 +67,9 @@ void job_free(struct job *job)
     free(job);
 }
 
+/* In the names of what attempts put into the store until it is adopted. */
+static const char attempt_mark[] = ".attempt-";
+
 static bool is_letter_or_digit(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -85,7 +88,15 @@ static size_t name_length(const char *text)
 bool job_name_valid(const char *name)
 {
     size_t length = name_length(name);
-    return is_letter_or_digit(name[0]) && name[length] == '\0' && length <= JOB_MOST_NAME;
+    return is_letter_or_digit(name[0]) && name[length] == '\0' && length <= JOB_MOST_NAME &&
+           strstr(name, attempt_mark) == NULL;
+}
+
+bool job_key_reserved(const char *key)
+{
+    static const char messages[] = "messages/", parked[] = "parked/";
+    return strstr(key, attempt_mark) != NULL || strncmp(key, messages, strlen(messages)) == 0 ||
+           strncmp(key, parked, strlen(parked)) == 0;
 }
 
 bool job_variable_name_valid(const char *name)

@@ -243,11 +243,14 @@ void job_free(struct job *job); /* NULL is allowed */
 
 /* ---- Names --------------------------------------------------------------------------------- */
 
-/* Letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most JOB_MOST_NAME. */
+/* Letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most JOB_MOST_NAME, without
+ * '.attempt-'. */
 bool job_name_valid(const char *name);
 /* A lower-case letter, then lower-case letters, digits and '_'. */
 bool job_variable_name_valid(const char *name);
 /* A relative path of parts of [A-Za-z0-9._-] that are neither "." nor "..". */
 bool job_path_valid(const char *path);
+/* Keys that the framework uses for itself: with ".attempt-", and in "messages/" and "parked/". */
+bool job_key_reserved(const char *key);
 
 #endif

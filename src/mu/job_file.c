@@ -263,7 +263,7 @@ static int read_transfer(const struct job_reader *reader, const struct node *nod
         code = read_plain(reader, &file, &transfer->file);
     if (code >= 0)
         code = read_plain(reader, &key, &transfer->key);
-    if (code >= 0 && !job_path_valid(transfer->key))
+    if (code >= 0 && (!job_path_valid(transfer->key) || job_key_reserved(transfer->key)))
         return node_fail(reader, &key, "'%.100s' is no key", transfer->key);
     return code;
 }

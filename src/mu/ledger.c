@@ -175,7 +175,8 @@ int ledger_replay_object(struct ledger *ledger, const char *key, const char *mak
                          const char *peer, const struct ledger_identity *identity)
 {
     struct entry *from = entry_named(ledger, maker), *to = peer ? entry_named(ledger, peer) : NULL;
-    struct item *item = from && (to || !peer) ? object_of(ledger, key, from, to) : NULL;
+    bool good = from && (to || !peer) && !job_key_reserved(key);
+    struct item *item = good ? object_of(ledger, key, from, to) : NULL;
     if (item == NULL)
         return unknown(ledger);
     item->identity = *identity;

@@ -61,6 +61,12 @@ struct seat *seat_find(struct ledger *ledger, uint32_t worker)
     return NULL;
 }
 
+int ledger_load(const struct ledger *ledger, uint32_t worker)
+{
+    const struct seat *seat = seat_find((struct ledger *)ledger, worker);
+    return seat != NULL ? seat->load : 0;
+}
+
 struct attempt *attempt_at(struct ledger *ledger, const struct ledger_call *call)
 {
     struct entry *entry = entry_named(ledger, call->actor);
@@ -113,13 +119,6 @@ struct item *message_of(struct ledger *ledger, struct entry *from, struct entry 
     char key[JOB_MOST_PATH + 1];
     ledger_message_key(&label, key);
     struct item *item = item_find(ledger, key);
-    if (item != NULL && (!item->is_message || item->from != from)) {
-        struct error error;
-        error_set(&error, -EINVAL, "message '%s' from '%s' to '%s' is called as something else, %s",
-                  name, from->name, to->name, key);
-        ledger_fail(ledger, &error);
-        return NULL;
-    }
     if (item == NULL && (item = item_new(ledger, key, name)) != NULL) {
         item->is_message = true;
         item->from = from;
@@ -133,7 +132,7 @@ struct item *object_of(struct ledger *ledger, const char *key, struct entry *mak
                        struct entry *kept)
 {
     struct item *item = item_find(ledger, key);
-    if (item != NULL && (item->is_message || item->from != maker)) {
+    if (item != NULL && item->from != maker) {
         struct error error;
         error_set(&error, -EINVAL, "object '%s' is made by '%s' and by '%s'", key, item->from->name,
                   maker->name);
@@ -160,5 +159,5 @@ void item_forget(struct ledger *ledger, struct item *item)
 
 void ledger_message_key(const struct ledger_label *label, char *key)
 {
-    snprintf(key, JOB_MOST_PATH + 1, "messages/%s/%s.%s", label->to, label->from, label->name);
+    snprintf(key, JOB_MOST_PATH + 1, "messages/%s/%s/%s", label->to, label->from, label->name);
 }

@@ -24,8 +24,10 @@ static int check_key(const char *key, struct error *error)
                          "'%s' is no key: a relative path of letters, digits, '.', '_' and '-' "
                          "without '..'",
                          key);
-    if (strstr(key, ".attempt-") != NULL)
-        return error_set(error, -EINVAL, "the key '%s' has '.attempt-' in it, which is reserved",
+    if (job_key_reserved(key))
+        return error_set(error, -EINVAL,
+                         "the key '%s' is reserved: it has '.attempt-' in it, or begins with "
+                         "'messages/' or 'parked/'",
                          key);
     return 0;
 }

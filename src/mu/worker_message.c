@@ -67,7 +67,7 @@ static void start_put(struct outgoing *outgoing)
     struct attempt *attempt = outgoing->attempt;
     char key[STORE_KEY_SIZE];
     struct error error;
-    snprintf(key, sizeof key, "messages/%s/%s.%s", outgoing->to, attempt->actor, outgoing->name);
+    snprintf(key, sizeof key, "messages/%s/%s/%s", outgoing->to, attempt->actor, outgoing->name);
     const struct store_put put = {
         .from = {.folder = attempt->own, .path = outgoing->file},
         .key = key,

@@ -70,7 +70,7 @@ static void messages_pass_and_are_copied(void **state)
     const Mu__Stored *stored = farm_take(farm, MU__ENVELOPE__BODY_STORED)->stored;
     assert_string_equal(stored->label->to, "b");
     assert_memory_equal(stored->identity->sha256.data, sent->identity->sha256.data, WIRE_SHA256);
-    assert_string_equal(farm_read(farm, "store/messages/b/a.state.attempt-1"), "first\n");
+    assert_string_equal(farm_read(farm, "store/messages/b/a/state.attempt-1"), "first\n");
     /* Once more the same is nothing new, another one is an error. A text, received twice. */
     ask_send(farm, CALL("a", 4), "b", "state", NULL, "first\n");
     farm_expect_ok(farm, CALL("a", 4));
@@ -363,7 +363,7 @@ static void quit_waits_until_all_is_durable(void **state)
     unlink(path);
     farm_expect_ok(farm, CALL("a", 2));
     assert_true(farm_said(farm, MU__ENVELOPE__BODY_STORED));
-    assert_string_equal(farm_read(farm, "store/messages/b/a.m.attempt-1"), "text");
+    assert_string_equal(farm_read(farm, "store/messages/b/a/m.attempt-1"), "text");
     farm_dismiss(farm);
 }
 
@@ -463,7 +463,7 @@ static void messages_are_fetched_from_their_copies(void **state)
     assert_false(farm_said(farm, MU__ENVELOPE__BODY_OUTCOME));
     fetch.label = stored->label;
     fetch.identity = stored->identity;
-    fetch.key = "messages/b/a.m.attempt-1";
+    fetch.key = "messages/b/a/m.attempt-1";
     envelope.body_case = MU__ENVELOPE__BODY_FETCH;
     envelope.fetch = &fetch;
     farm_send(farm, &envelope);
