@@ -19,6 +19,7 @@ struct server {
     uv_loop_t loop;
     uv_timer_t timer;
     struct coordinator *coordinator;
+    struct coordinator_job *running;
     struct job *job;
     char folder[64];
     int told; /* where the port goes */
@@ -40,6 +41,10 @@ static int paper_start(struct engine *engine, uint32_t worker, const char *docum
     strcpy(shared->document[worker - 1], document);
     shared->started++;
     return 0;
+}
+
+static void paper_kill(struct engine *engine, uint32_t worker)
+{
 }
 
 static void paper_stop(struct engine *engine)
@@ -66,7 +71,7 @@ static int paper_open(void *opaque, uv_loop_t *loop, const struct engine_events 
 {
     struct paper_engine *paper = calloc(1, sizeof *paper);
     MUST(paper != NULL);
-    paper->engine = (struct engine){paper_start, paper_stop, paper_close};
+    paper->engine = (struct engine){paper_start, paper_kill, paper_stop, paper_close};
     uv_async_init(loop, &paper->last, NULL);
     paper->last.data = paper;
     *engine = &paper->engine;
@@ -84,7 +89,7 @@ static void on_timer(uv_timer_t *timer)
     }
     if (shared->joined && !shared->counted) {
         struct ledger_progress progress;
-        coordinator_progress(server->coordinator, &progress);
+        coordinator_job_progress(server->running, &progress);
         MUST(progress.workers == WORKERS);
         count_end();
         shared->counted = true;
@@ -103,6 +108,7 @@ static void on_ended(void *opaque, const struct error *failure)
         fprintf(stderr, "coordinator: %s\n", failure->message);
     shared->finished = failure == NULL;
     uv_close((uv_handle_t *)&server->timer, NULL);
+    coordinator_close(server->coordinator, NULL, NULL);
 }
 
 static void open_job(struct server *server)
@@ -122,23 +128,27 @@ static void open_coordinator(struct server *server)
     snprintf(store, sizeof store, "%s/objects", server->folder);
     snprintf(journal, sizeof journal, "%s/journal", server->folder);
     const struct coordinator_options options = {
-        .job = server->job,
-        .digest = "bench",
         .build = "bench",
         .program = "bench",
-        .store = store,
-        .journal = journal,
         .scratch = server->folder,
-        .host = "127.0.0.1",
-        .workers = WORKERS,
-        .slots = 1,
+        .listen = {"127.0.0.1", 0},
         .heartbeat_ms = HEARTBEAT_MS,
         .engine = paper_open,
         .note = on_note,
+        .opaque = server,
+    };
+    const struct coordinator_job_options job = {
+        .job = server->job,
+        .digest = "bench",
+        .store = store,
+        .journal = journal,
+        .workers = WORKERS,
+        .slots = 1,
         .ended = on_ended,
         .opaque = server,
     };
-    if (coordinator_open(&server->loop, &options, &server->coordinator, &error) < 0) {
+    if (coordinator_open(&server->loop, &options, &server->coordinator, &error) < 0 ||
+        coordinator_add(server->coordinator, &job, &server->running, &error) < 0) {
         fprintf(stderr, "coordinator: %s\n", error.message);
         exit(EXIT_FAILURE);
     }

@@ -12,6 +12,9 @@
 
 enum { PROGRESS_MS = 250 };
 
+/* A coordinator that is lost comes again elsewhere, with workers of its own. */
+enum { PATIENCE_MS = 10000 };
+
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
@@ -19,13 +22,44 @@ struct local {
     const struct local_options *options;
     char build[SHA256_HEX_SIZE];
     char *program, *objects, *journal, *scratch;
+    char *keep; /* absolute, or NULL */
     uv_loop_t loop;
     uv_signal_t signal[SIGNALS];
     uv_timer_t timer;
-    struct coordinator *coordinator; /* NULL once it has ended */
+    struct coordinator *coordinator;
+    struct coordinator_job *job; /* NULL once it has ended */
     struct error *error;
     int code;
 };
+
+/* ---- Signals ------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught;
+
+static void on_caught(int number)
+{
+    caught = number;
+}
+
+/* nohup and its like have a signal ignored: so be it. */
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void local_catch_signals(void)
+{
+    const struct sigaction action = {.sa_handler = on_caught};
+    for (int i = 0; i < SIGNALS; i++)
+        if (!is_ignored(signals[i]))
+            sigaction(signals[i], &action, NULL);
+}
+
+bool local_interrupted(void)
+{
+    return caught != 0;
+}
 
 /* ---- Folders ------------------------------------------------------------------------------- */
 
@@ -34,6 +68,15 @@ static int make_folder(const char *path, struct error *error)
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return 0;
     return error_set(error, -errno, "cannot make the folder %s: %s", path, strerror(errno));
+}
+
+static int prepare_keep(struct local *local, struct error *error)
+{
+    const char *keep = local->options->keep;
+    int code = make_folder(keep, error);
+    if (code == 0 && (local->keep = realpath(keep, NULL)) == NULL)
+        code = error_set(error, -errno, "%s: %s", keep, strerror(errno));
+    return code;
 }
 
 static int prepare(struct local *local, struct error *error)
@@ -51,9 +94,7 @@ static int prepare(struct local *local, struct error *error)
     int code = make_folder(local->objects, error);
     if (code == 0)
         code = make_folder(local->scratch, error);
-    if (code == 0 && local->options->keep != NULL)
-        code = make_folder(local->options->keep, error);
-    return code;
+    return code == 0 && local->options->keep != NULL ? prepare_keep(local, error) : code;
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -65,14 +106,19 @@ static void close_handles(struct local *local)
     uv_close((uv_handle_t *)&local->timer, NULL);
 }
 
+static void on_closed(void *opaque)
+{
+    close_handles(opaque);
+}
+
 static void on_ended(void *opaque, const struct error *failure)
 {
     struct local *local = opaque;
-    local->coordinator = NULL;
+    local->job = NULL;
     if (failure != NULL)
         *local->error = *failure;
     local->code = failure != NULL ? failure->code : 0;
-    close_handles(local);
+    coordinator_close(local->coordinator, on_closed, local);
 }
 
 static void on_trace(void *opaque, const char *line)
@@ -87,18 +133,23 @@ static void on_note(void *opaque, const char *sentence)
     options->note(options->opaque, sentence);
 }
 
+static void tell_progress(const struct local *local)
+{
+    if (local->job != NULL && local->options->progress != NULL)
+        local->options->progress(local->options->opaque, local->job);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct local *local = handle->data;
-    if (local->coordinator != NULL)
-        coordinator_stop(local->coordinator);
+    tell_progress(local);
+    if (local->job != NULL)
+        coordinator_job_stop(local->job);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct local *local = timer->data;
-    if (local->coordinator != NULL && local->options->progress != NULL)
-        local->options->progress(local->options->opaque, local->coordinator);
+    tell_progress(timer->data);
 }
 
 static void open_handles(struct local *local)
@@ -107,44 +158,62 @@ static void open_handles(struct local *local)
     local->timer.data = local;
     uv_timer_start(&local->timer, on_timer, PROGRESS_MS, PROGRESS_MS);
     for (int i = 0; i < SIGNALS; i++) {
-        struct sigaction action;
         uv_signal_init(&local->loop, &local->signal[i]);
         local->signal[i].data = local;
-        /* nohup and its like have a signal ignored: so be it. */
-        if (sigaction(signals[i], NULL, &action) != 0 || action.sa_handler != SIG_IGN)
+        if (!is_ignored(signals[i]))
             uv_signal_start(&local->signal[i], on_signal, signals[i]);
     }
 }
 
-static int serve(struct local *local, struct error *error)
+static int open_coordinator(struct local *local, struct error *error)
 {
-    const struct local_options *options = local->options;
-    const struct coordinator_options coordinator = {
-        .job = options->job,
-        .digest = options->digest,
+    const struct coordinator_options options = {
         .build = local->build,
         .program = local->program,
-        .launch = options->launch,
+        .launch = local->options->launch,
+        .scratch = local->scratch,
+        .listen = {"127.0.0.1", 0},
+        .patience_ms = PATIENCE_MS,
+        .note = local->options->note != NULL ? on_note : NULL,
+        .opaque = local,
+    };
+    return coordinator_open(&local->loop, &options, &local->coordinator, error);
+}
+
+static int add_job(struct local *local, struct error *error)
+{
+    const struct local_options *options = local->options;
+    const struct coordinator_job_options job = {
+        .job = options->job,
+        .digest = options->digest,
         .store = local->objects,
         .journal = local->journal,
-        .scratch = local->scratch,
-        .host = "127.0.0.1",
+        .keep = local->keep,
         .workers = options->workers,
         .slots = options->slots,
         .window = options->window,
         .trace = options->trace != NULL ? on_trace : NULL,
-        .note = options->note != NULL ? on_note : NULL,
         .ended = on_ended,
         .opaque = local,
     };
+    return coordinator_add(local->coordinator, &job, &local->job, error);
+}
+
+static int serve(struct local *local, struct error *error)
+{
     local->error = error;
     local->code = uv_loop_init(&local->loop);
     if (local->code < 0)
         return error_set(error, local->code, "cannot start: %s", uv_strerror(local->code));
     open_handles(local);
-    local->code = coordinator_open(&local->loop, &coordinator, &local->coordinator, error);
-    if (local->code < 0)
+    local->code = open_coordinator(local, error);
+    if (local->code < 0) {
         close_handles(local);
+    } else {
+        local->code = add_job(local, error);
+        if (local->code < 0)
+            coordinator_close(local->coordinator, on_closed, local);
+    }
     uv_run(&local->loop, UV_RUN_DEFAULT);
     uv_loop_close(&local->loop);
     return local->code;
@@ -167,6 +236,7 @@ int local_run(const struct local_options *options, struct error *error)
     free(local.scratch);
     free(local.objects);
     free(local.journal);
+    free(local.keep);
     free(local.program);
     return code;
 }

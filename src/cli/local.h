@@ -36,18 +36,23 @@ void local_remove_tree(const char *path);
 
 struct local_options {
     const struct job *job;
-    const char *digest; /* of the job and its choices, as struct coordinator_options has it */
+    const char *digest; /* of the job and its choices, as struct coordinator_job_options has it */
     const struct local_folder *folder;
     const char *keep;   /* a folder for the scratch folders of actors that are done; or NULL */
     const char *launch; /* as struct coordinator_options has it */
     int workers, slots, window;
-    /* As struct coordinator_options has them; may be NULL. */
+    /* As struct coordinator_job_options has them; may be NULL. */
     void (*trace)(void *opaque, const char *line);
     void (*note)(void *opaque, const char *sentence);
-    /* Called a few times a second, and at the end. May be NULL. */
-    void (*progress)(void *opaque, const struct coordinator *coordinator);
+    /* Called a few times a second, and when a signal comes. May be NULL. */
+    void (*progress)(void *opaque, const struct coordinator_job *job);
     void *opaque;
 };
+
+/* From here on SIGINT, SIGTERM and SIGHUP do not end the process, unless they were ignored: what it is at is
+ * to look whether one came. For what is done before local_run(). */
+void local_catch_signals(void);
+bool local_interrupted(void);
 
 /* Runs the job to its end, or until SIGINT, SIGTERM or SIGHUP: -ECANCELED then, and what is durable is in
  * the folder, to go on from. */

@@ -258,15 +258,29 @@ static int command_start(struct engine *engine, uint32_t worker, const char *doc
 }
 
 /* With what it may have started: each is a session of its own. */
-static void command_stop(struct engine *engine)
+static void kill_child(const struct child *child)
+{
+    if (child->running)
+        kill(-child->process.pid, SIGKILL);
+}
+
+static void command_kill(struct engine *engine, uint32_t worker)
 {
     struct command *command = (struct command *)engine;
     struct list_link *head = &command->children;
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct child *child = LIST_ENTRY(link, struct child, link);
-        if (child->running)
-            kill(-child->process.pid, SIGKILL);
+        if (child->worker == worker)
+            kill_child(child);
     }
+}
+
+static void command_stop(struct engine *engine)
+{
+    struct command *command = (struct command *)engine;
+    struct list_link *head = &command->children;
+    for (struct list_link *link = head->next; link != head; link = link->next)
+        kill_child(LIST_ENTRY(link, struct child, link));
 }
 
 static void command_close(struct engine *engine, void (*closed)(void *opaque), void *opaque)
@@ -295,7 +309,7 @@ static int command_new(uv_loop_t *loop, char **argv, const struct engine_events 
         free(command);
         return error_set(error, code, "cannot start workers: %s", uv_strerror(code));
     }
-    command->engine = (struct engine){command_start, command_stop, command_close};
+    command->engine = (struct engine){command_start, command_kill, command_stop, command_close};
     command->loop = loop;
     command->argv = argv;
     command->events = *events;

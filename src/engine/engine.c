@@ -5,6 +5,11 @@ int engine_start(struct engine *engine, uint32_t worker, const char *document, s
     return engine->start(engine, worker, document, error);
 }
 
+void engine_kill(struct engine *engine, uint32_t worker)
+{
+    engine->kill(engine, worker);
+}
+
 void engine_stop(struct engine *engine)
 {
     engine->stop(engine);

@@ -32,6 +32,8 @@ int engine_command(uv_loop_t *loop, const char *text, const struct engine_events
 
 /* Starts one, which is told `document` in a way that nobody else can see. */
 int engine_start(struct engine *engine, uint32_t worker, const char *document, struct error *error);
+/* Ends one by force, where it runs still. */
+void engine_kill(struct engine *engine, uint32_t worker);
 /* Ends all that run, by force. */
 void engine_stop(struct engine *engine);
 /* The same, then frees the engine and calls `closed` from the loop; `ended` is not called any more. */
@@ -41,6 +43,7 @@ void engine_close(struct engine *engine, void (*closed)(void *opaque), void *opa
 
 struct engine {
     int (*start)(struct engine *engine, uint32_t worker, const char *document, struct error *error);
+    void (*kill)(struct engine *engine, uint32_t worker);
     void (*stop)(struct engine *engine);
     void (*close)(struct engine *engine, void (*closed)(void *opaque), void *opaque);
 };

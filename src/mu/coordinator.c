@@ -7,18 +7,12 @@
 #include <string.h>
 
 #include "mu/coordinator_private.h"
-#include "mu/worker_scratch.h"
-#include "net/identity.h"
 
-/* Attempts at an actor by one coordinator: those of the next are numbered behind them. */
-enum { ATTEMPTS_EACH = 10000 };
+enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000 };
 
-/* For workers to end by themselves when they are dismissed. */
-enum { DISMISS_MS = 3000 };
-
-int64_t coordinator_now(const struct coordinator *coordinator)
+uint16_t coordinator_port(const struct coordinator *coordinator)
 {
-    return (int64_t)uv_now(coordinator->loop);
+    return listener_port(coordinator->listener);
 }
 
 void coordinator_note(struct coordinator *coordinator, const char *format, ...)
@@ -33,59 +27,32 @@ void coordinator_note(struct coordinator *coordinator, const char *format, ...)
     coordinator->options.note(coordinator->options.opaque, sentence);
 }
 
-void coordinator_progress(const struct coordinator *coordinator, struct ledger_progress *progress)
+struct coordinator_job *coordinator_find_job(struct coordinator *coordinator, const char *name)
 {
-    ledger_progress(coordinator->ledger, progress);
-}
-
-void coordinator_states(const struct coordinator *coordinator, uint32_t *actors)
-{
-    ledger_states(coordinator->ledger, actors);
+    struct list_link *head = &coordinator->jobs;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
+        if (strcmp(job->name, name) == 0)
+            return job;
+    }
+    return NULL;
 }
 
 /* ---- Ending -------------------------------------------------------------------------------- */
 
-static void free_cleanups(struct list_link *list)
-{
-    while (!list_empty(list)) {
-        struct cleanup *cleanup = LIST_ENTRY(list->next, struct cleanup, link);
-        list_remove(&cleanup->link);
-        free(cleanup);
-    }
-}
-
-static void release(struct coordinator *coordinator)
-{
-    crew_free(coordinator);
-    free_cleanups(&coordinator->cleanups);
-    free_cleanups(&coordinator->safe_cleanups);
-    tls_server_free(coordinator->server);
-    tls_domain_free(coordinator->domain);
-    credentials_release(&coordinator->own);
-    certificate_free(coordinator->authority);
-    ledger_free(coordinator->ledger);
-    free(coordinator->digest);
-    free(coordinator->build);
-    free(coordinator->scratch);
-    free(coordinator->host);
-    free(coordinator->store_place);
-    free(coordinator->facts);
-}
-
-/* Frees it when nothing is left that would call back. */
 static void free_when_closed(struct coordinator *coordinator)
 {
-    if (coordinator->open > 0 || coordinator->operations > 0 || !list_empty(&coordinator->sessions))
+    if (coordinator->open > 0 || !list_empty(&coordinator->sessions))
         return;
-    struct error failure = coordinator->failure;
-    struct coordinator_options options = coordinator->options;
-    /* What workers that were killed have left. */
-    if (coordinator->scratch != NULL)
-        worker_scratch_remove_job(coordinator->scratch, coordinator->job);
-    release(coordinator);
+    void (*closed)(void *opaque) = coordinator->closed;
+    void *opaque = coordinator->closed_opaque;
+    tls_server_free(coordinator->server);
+    credentials_release(&coordinator->keys);
+    hash_release(&coordinator->members);
+    arena_free(&coordinator->texts);
     free(coordinator);
-    if (options.ended != NULL)
-        options.ended(options.opaque, failure.code < 0 ? &failure : NULL);
+    if (closed != NULL)
+        closed(opaque);
 }
 
 static void on_part_closed(void *opaque)
@@ -100,99 +67,52 @@ static void on_tick_closed(uv_handle_t *handle)
     on_part_closed(handle->data);
 }
 
+/* Sessions end with the network, and are freed before the tick has closed. */
 static void close_all(struct coordinator *coordinator)
 {
-    coordinator->ticking = false;
-    rendezvous_free(coordinator->rendezvous);
-    coordinator->rendezvous = NULL;
+    coordinator_close_rendezvous(coordinator);
     listener_close(coordinator->listener);
     network_free(coordinator->network);
-    journal_close(coordinator->journal);
-    coordinator->journal = NULL;
-    if (coordinator->store != NULL)
-        store_close(coordinator->store, on_part_closed, coordinator);
     if (coordinator->engine != NULL)
         engine_close(coordinator->engine, on_part_closed, coordinator);
     uv_close((uv_handle_t *)&coordinator->tick, on_tick_closed);
 }
 
-/* Closes when the store and the journal have called back, and the workers are gone. */
-static void end_on(struct coordinator *coordinator)
-{
-    if (!coordinator->ticking || coordinator->operations > 0)
-        return;
-    if (crew_count(coordinator) > 0 && uv_now(coordinator->loop) < coordinator->end_at)
-        return;
-    close_all(coordinator);
-}
-
-static void end(struct coordinator *coordinator, const struct error *failure)
-{
-    if (coordinator->ending)
-        return;
-    coordinator->ending = true;
-    coordinator->end_at = uv_now(coordinator->loop) + DISMISS_MS;
-    if (failure != NULL)
-        coordinator->failure = *failure;
-    sessions_dismiss(coordinator);
-}
-
-void coordinator_fail(struct coordinator *coordinator, const struct error *failure)
-{
-    end(coordinator, failure);
-}
-
-void coordinator_stop(struct coordinator *coordinator)
-{
-    struct error error;
-    error_set(&error, -ECANCELED, "interrupted");
-    end(coordinator, &error);
-}
-
-/* ---- Going on ------------------------------------------------------------------------------ */
-
 void coordinator_go_on(struct coordinator *coordinator)
 {
-    struct ledger_order order;
-    struct error error;
-    if (coordinator->ending || !coordinator->ready)
+    if (!coordinator->closing || !list_empty(&coordinator->jobs))
         return;
-    while (!coordinator->ending && ledger_order(coordinator->ledger, &order)) {
-        order_carry_out(coordinator, &order);
-        ledger_order_free(&order);
-    }
-    enum ledger_result result = ledger_result(coordinator->ledger, &error);
-    if (result == LEDGER_FAILED)
-        coordinator_fail(coordinator, &error);
-    if (result == LEDGER_FINISHED && !coordinator->delivering && !coordinator->ending) {
-        coordinator->delivering = true;
-        transfer_outputs(coordinator);
-    }
-    record_sync(coordinator);
-    if (coordinator->recorded && coordinator->operations == 0)
-        end(coordinator, NULL);
+    if (!uv_is_closing((uv_handle_t *)&coordinator->tick))
+        close_all(coordinator);
+    else
+        free_when_closed(coordinator);
 }
 
-void coordinator_operation_ended(struct coordinator *coordinator)
+void coordinator_close(struct coordinator *coordinator, void (*closed)(void *opaque), void *opaque)
 {
-    coordinator->operations--;
+    struct list_link *head = &coordinator->jobs;
+    coordinator->closing = true;
+    coordinator->closed = closed;
+    coordinator->closed_opaque = opaque;
+    for (struct list_link *link = head->next; link != head; link = link->next)
+        coordinator_job_stop(LIST_ENTRY(link, struct coordinator_job, link));
     coordinator_go_on(coordinator);
 }
+
+/* ---- The time ------------------------------------------------------------------------------ */
 
 static void on_tick(uv_timer_t *timer)
 {
     struct coordinator *coordinator = timer->data;
-    uint64_t now = uv_now(coordinator->loop);
-    if (coordinator->ending) {
-        end_on(coordinator);
-        return;
+    struct list_link *head = &coordinator->jobs, *next;
+    uint64_t now = uv_now(coordinator->loop), passed = now - coordinator->ticked_at;
+    coordinator->ticked_at = now;
+    coordinator_session_tick(coordinator, now);
+    crew_share(coordinator);
+    for (struct list_link *link = head->next; link != head; link = next) {
+        next = link->next;
+        coordinator_job_tick(LIST_ENTRY(link, struct coordinator_job, link), now, passed);
     }
-    sessions_tick(coordinator, now);
-    if (coordinator->ready && !coordinator->delivering) {
-        crew_tick(coordinator, now);
-        ledger_tick(coordinator->ledger, (int64_t)now);
-    }
-    coordinator_go_on(coordinator);
 }
 
 /* ---- Beginning ----------------------------------------------------------------------------- */
@@ -200,81 +120,90 @@ static void on_tick(uv_timer_t *timer)
 static struct tls_domain *lookup(void *opaque, const char *name)
 {
     struct coordinator *coordinator = opaque;
-    char own[RENDEZVOUS_NAME_SIZE];
-    return rendezvous_job_name(own, coordinator->job) && strcmp(own, name) == 0
-               ? coordinator->domain
-               : NULL;
+    struct list_link *head = &coordinator->jobs;
+    char job_name[RENDEZVOUS_NAME_SIZE];
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
+        if (rendezvous_job_name(job_name, job->name) && strcmp(job_name, name) == 0)
+            return job->domain;
+    }
+    return NULL;
 }
 
-static int copy_options(struct coordinator *coordinator, const struct coordinator_options *options,
+/* A copy of what is not NULL. */
+static const char *keep_text(struct coordinator *coordinator, const char *text, bool *failed)
+{
+    const char *kept = text != NULL ? arena_copy(&coordinator->texts, text, strlen(text)) : NULL;
+    *failed |= text != NULL && kept == NULL;
+    return kept;
+}
+
+static int keep_rendezvous(struct coordinator *coordinator, bool *failed)
+{
+    struct coordinator_options *options = &coordinator->options;
+    size_t count = (size_t)options->rendezvous_count;
+    struct coordinator_place *places = arena_alloc(&coordinator->texts, count, sizeof *places);
+    if (places == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        places[i] = options->rendezvous[i];
+        places[i].host = keep_text(coordinator, places[i].host, failed);
+    }
+    options->rendezvous = places;
+    return 0;
+}
+
+static int keep_options(struct coordinator *coordinator, const struct coordinator_options *options,
                         struct error *error)
 {
-    const struct ledger_limits limits = {.window = options->window};
-    coordinator->options = *options;
-    coordinator->digest = strdup(options->digest);
-    coordinator->build = strdup(options->build);
-    coordinator->scratch = strdup(options->scratch);
-    coordinator->host = strdup(options->host);
-    coordinator->store_place = strdup(options->store);
-    coordinator->ledger = ledger_new(options->job, &limits);
-    if (!coordinator->digest || !coordinator->build || !coordinator->scratch ||
-        !coordinator->host || !coordinator->store_place || !coordinator->ledger)
+    struct coordinator_options *kept = &coordinator->options;
+    bool failed = false;
+    *kept = *options;
+    kept->build = keep_text(coordinator, options->build, &failed);
+    kept->program = keep_text(coordinator, options->program, &failed);
+    kept->launch = keep_text(coordinator, options->launch, &failed);
+    kept->scratch = keep_text(coordinator, options->scratch, &failed);
+    kept->listen.host = keep_text(coordinator, options->listen.host, &failed);
+    kept->advertise.host = keep_text(coordinator, options->advertise.host, &failed);
+    kept->state = keep_text(coordinator, options->state, &failed);
+    kept->heartbeat_ms = kept->heartbeat_ms ? kept->heartbeat_ms : HEARTBEAT_MS;
+    kept->launch_ms = kept->launch_ms ? kept->launch_ms : LAUNCH_MS;
+    kept->patience_ms = kept->patience_ms ? kept->patience_ms : INVOCATION_PATIENCE_MS;
+    kept->slots = kept->slots ? kept->slots : 1;
+    if (keep_rendezvous(coordinator, &failed) < 0 || failed)
         return error_set(error, -ENOMEM, "out of memory");
     return 0;
 }
 
 static int open_network(struct coordinator *coordinator, struct error *error)
 {
-    const struct listener_options listen = {.host = coordinator->host};
+    const struct listener_options listen = {.host = coordinator->options.listen.host,
+                                            .port = coordinator->options.listen.port};
     int code = network_new(coordinator->loop, &coordinator->network, error);
     if (code == 0)
         code = tls_server_new(lookup, coordinator, &coordinator->server, error);
     if (code == 0)
-        code = listener_open(coordinator->network, coordinator->server, &listen, &session_listener,
-                             coordinator, &coordinator->listener, error);
+        code = listener_open(coordinator->network, coordinator->server, &listen,
+                             &coordinator_session_listener, coordinator, &coordinator->listener,
+                             error);
     return code;
 }
 
-static int open_rendezvous(struct coordinator *coordinator, struct error *error)
-{
-    struct credentials credentials;
-    int code = crew_rendezvous_keys(coordinator, &credentials, error);
-    if (code == 0) {
-        const struct rendezvous_options options = {
-            .host = coordinator->host, .credentials = credentials, .spill = coordinator->scratch};
-        code = rendezvous_new(coordinator->network, &options, &coordinator->rendezvous, error);
-    }
-    credentials_release(&credentials);
-    if (code == 0)
-        code = rendezvous_register(coordinator->rendezvous, coordinator->job,
-                                   coordinator->authority, error);
-    return code;
-}
-
-static int open_all(struct coordinator *coordinator, struct error *error)
+static int open_engine(struct coordinator *coordinator, struct error *error)
 {
     const struct coordinator_options *options = &coordinator->options;
     const struct engine_events events = {crew_ended, coordinator};
-    int code = record_open(coordinator, error);
-    if (code == 0)
-        code = store_open(coordinator->loop, options->store, &coordinator->store, error);
-    coordinator->open += coordinator->store != NULL;
-    if (code == 0)
-        code = crew_make_keys(coordinator, error);
-    if (code == 0)
-        code = open_network(coordinator, error);
-    if (code == 0)
-        code = open_rendezvous(coordinator, error);
-    if (code == 0 && options->engine != NULL)
+    int code;
+    if (options->engine != NULL)
         code = options->engine(options->opaque, coordinator->loop, &events, &coordinator->engine,
                                error);
-    else if (code == 0 && options->launch != NULL)
+    else if (options->launch != NULL)
         code = engine_command(coordinator->loop, options->launch, &events, &coordinator->engine,
                               error);
-    else if (code == 0)
+    else
         code =
             engine_local(coordinator->loop, options->program, &events, &coordinator->engine, error);
-    coordinator->open += coordinator->engine != NULL;
+    coordinator->open += code == 0;
     return code;
 }
 
@@ -285,26 +214,26 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
     if (coordinator == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     coordinator->loop = loop;
-    list_init(&coordinator->members);
+    list_init(&coordinator->jobs);
     list_init(&coordinator->sessions);
-    list_init(&coordinator->cleanups);
-    list_init(&coordinator->safe_cleanups);
     uv_timer_init(loop, &coordinator->tick);
     coordinator->tick.data = coordinator;
     coordinator->open = 1;
-    int code = copy_options(coordinator, options, error);
+    int code = keep_options(coordinator, options, error);
     if (code == 0)
-        code = open_all(coordinator, error);
+        code = coordinator_make_keys(coordinator, error);
+    if (code == 0)
+        code = open_network(coordinator, error);
+    if (code == 0)
+        code = coordinator_open_rendezvous(coordinator, error);
+    if (code == 0)
+        code = open_engine(coordinator, error);
     if (code < 0) {
-        coordinator->options.ended = NULL;
-        coordinator->ending = true;
-        close_all(coordinator);
+        coordinator_close(coordinator, NULL, NULL);
         return code;
     }
-    ledger_number_attempts(coordinator->ledger, (uint32_t)(coordinator->epoch - 1) * ATTEMPTS_EACH);
-    coordinator->ticking = true;
+    coordinator->ticked_at = uv_now(loop);
     uv_timer_start(&coordinator->tick, on_tick, COORDINATOR_TICK_MS, COORDINATOR_TICK_MS);
-    transfer_inputs(coordinator);
     *made = coordinator;
     return 0;
 }

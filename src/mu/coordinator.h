@@ -1,8 +1,10 @@
 /*
- * The coordinator of one job: starts workers by way of an engine, tells each what to do next as the job's
- * ledger says (mu/ledger.h), takes what they make into the store, and remembers in a journal what is
- * durable, so that a job goes on where it was left. docs/protocol.md is how it speaks with workers. On a
- * libuv loop, used from its thread alone.
+ * The coordinator: takes jobs, starts workers for each by way of an engine, tells them what to do next as the
+ * job's ledger says (mu/ledger.h), takes what they make into the job's store, and remembers in the job's
+ * journal what is durable, so that a job goes on where it was left. docs/protocol.md is how it speaks with
+ * workers and with those who hand in jobs. On a libuv loop, used from its thread alone.
+ *
+ *     coordinator_open() -> coordinator_add(), ... -> each job's `ended` -> coordinator_close()
  */
 #ifndef MU_COORDINATOR_H
 #define MU_COORDINATOR_H
@@ -10,47 +12,92 @@
 #include "engine/engine.h"
 #include "mu/job.h"
 #include "mu/ledger.h"
+#include "net/certificate.h"
 #include "util/error.h"
 
 struct coordinator;
+struct coordinator_job;
 
+/* Where a server is dialled. */
+struct coordinator_place {
+    const char *host; /* a name or an address */
+    uint16_t port;
+};
+
+/* Makes what starts the workers; returns as engine_local() does. */
+typedef int coordinator_engine(void *opaque, uv_loop_t *loop, const struct engine_events *events,
+                               struct engine **engine, struct error *error);
+
+/* All but the keys is copied, which must outlive the coordinator. Zero means the default where one is said. */
 struct coordinator_options {
-    const struct job *job; /* must outlive the coordinator */
-    const char *digest;  /* of the job file and its choices: a journal of another one is refused */
-    const char *build;   /* of the program; workers and the journal must have the same */
-    const char *program; /* its path, for the local engine */
+    const char *build;   /* of the program; workers and journals must have the same */
+    const char *program; /* its path, for workers that are processes of this machine */
     const char *launch;  /* starts a worker, as engine_command() has it; NULL: `program` does */
-    /* Opens what starts workers in place of these two. May be NULL. */
-    int (*engine)(void *opaque, uv_loop_t *loop, const struct engine_events *events,
-                  struct engine **engine, struct error *error);
-    const char *store;   /* a place as store_open() has it; its parent folder is there */
-    const char *journal; /* a file's path */
-    const char *scratch; /* absolute: where workers make their folders */
-    /* Absolute: a folder where the files of actors that are done are kept; NULL. Must outlive the
-     * coordinator. */
-    const char *keep;
-    const char *host;      /* to listen at, and what workers dial */
-    int workers, slots;    /* slots: of each */
-    int window;            /* as in struct ledger_limits */
-    unsigned heartbeat_ms; /* 0: 1000 */
-    /* A transition, as one line of JSON without its end. May be NULL. */
-    void (*trace)(void *opaque, const char *line);
+    coordinator_engine *engine;         /* in place of both; NULL: these */
+    const char *scratch;                /* absolute: where workers make their folders */
+    struct coordinator_place listen;    /* port 0: any that is free; host NULL: all addresses */
+    struct coordinator_place advertise; /* what workers dial; by default what is listened at */
+    /* The deployment's, for coordinators: those who hand in jobs are known by it. NULL: nobody may, and the
+     * servers have keys that are made for the time being. */
+    const struct credentials *keys;
+    /* The rendezvous, in the order of mapping; none: one of its own, with `rendezvous_keys` where `keys` are
+     * given. */
+    const struct coordinator_place *rendezvous;
+    int rendezvous_count;
+    const struct credentials *rendezvous_keys;
+    /* A folder for the jobs that are handed in, locked while it is used. NULL: none can be. */
+    const char *state;
+    int workers;           /* of all jobs together, at most; 0: as many as the jobs want */
+    int slots;             /* of each worker, for jobs that are handed in; default 1 */
+    double price;          /* of a worker's second */
+    unsigned heartbeat_ms; /* default 1000 */
+    unsigned launch_ms;    /* until a worker that has not come is replaced; default 120 s */
+    unsigned patience_ms;  /* of workers whose coordinator is gone; default 300 s */
     /* Something for people to know. May be NULL. */
     void (*note)(void *opaque, const char *sentence);
-    /* All is over, and the coordinator freed. NULL: the job is done, and its outputs are there. */
+    void *opaque;
+};
+
+/* All but `job` is copied. */
+struct coordinator_job_options {
+    const struct job *job; /* must outlive it */
+    const char *digest;  /* of the job file and its choices: a journal of another one is refused */
+    const char *name;    /* that workers know it by; NULL: as the journal has it, or a new one */
+    const char *store;   /* a place as store_open() has it; its parent folder is there */
+    const char *journal; /* a file's path */
+    const char *authority; /* a file that keeps the workers' authority; NULL: a new one each time */
+    const char *keep; /* absolute: for the scratch folders of actors that are done; NULL: removed */
+    bool elsewhere;   /* inputs and outputs are brought by somebody else */
+    int workers;      /* at most; those that are used at once */
+    int spare;        /* that are started beyond these, to take the place of others */
+    int slots;        /* of each worker */
+    int window;       /* as in struct ledger_limits */
+    uint64_t time_ms; /* the job may take; 0: no limit */
+    double cost;      /* it may have, as struct coordinator_options has the price; 0: no limit */
+    /* A transition, as one line of JSON without its end. May be NULL. */
+    void (*trace)(void *opaque, const char *line);
+    /* It is over, and freed. NULL: the job is done, and its outputs are there. */
     void (*ended)(void *opaque, const struct error *failure);
     void *opaque;
 };
 
-/* Begins, or goes on. After a failure nothing is called back, but the loop must run until it has nothing
- * left. Fails as journal_open(), store_open() and listener_open() do; -EINVAL where the journal is another
- * job's, or another program's. */
+/* Listens. After a failure nothing is called back, but the loop must run until it has nothing left. Fails
+ * as listener_open() does; -EBUSY where another coordinator has the state folder. With a state folder the
+ * jobs in it go on. */
 int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
                      struct coordinator **coordinator, struct error *error);
-/* Ends the job's work for now; `ended` comes with -ECANCELED. Opened again, it goes on. */
-void coordinator_stop(struct coordinator *coordinator);
-void coordinator_progress(const struct coordinator *coordinator, struct ledger_progress *progress);
+/* Ends all, and calls `closed` when it is freed; jobs end with -ECANCELED. */
+void coordinator_close(struct coordinator *coordinator, void (*closed)(void *opaque), void *opaque);
+uint16_t coordinator_port(const struct coordinator *coordinator);
+
+/* Begins a job, or goes on with it. After a failure nothing is called back. Fails as journal_open() and
+ * store_open() do; -EINVAL where the journal is another job's, or another program's. */
+int coordinator_add(struct coordinator *coordinator, const struct coordinator_job_options *options,
+                    struct coordinator_job **job, struct error *error);
+/* Ends the job's work for now; `ended` comes with -ECANCELED. Added again, it goes on. */
+void coordinator_job_stop(struct coordinator_job *job);
+void coordinator_job_progress(const struct coordinator_job *job, struct ledger_progress *progress);
 /* As ledger_states(). */
-void coordinator_states(const struct coordinator *coordinator, uint32_t *actors);
+void coordinator_job_states(const struct coordinator_job *job, uint32_t *actors);
 
 #endif

@@ -1,220 +1,370 @@
-/* The workers: their certificates and documents, started as many as wanted, replaced when lost. */
+/*
+ * The workers: started as many as wanted, replaced when they are lost or do not come, shared among the jobs.
+ *
+ *     launched -> came: used by the job, or spare -> lost
+ */
 #include <errno.h>
+#include <limits.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "mu/coordinator_private.h"
-#include "mu/invocation.h"
-#include "net/identity.h"
 
-/* Of clocks that differ; and longer than any worker lives. */
-enum { HOUR = 3600, DAYS_14 = 14 * 24 * HOUR };
+/* So that a program that cannot work at all is not started for ever: workers lost in a row, for each that is
+ * wanted, without an actor that was done. */
+enum { BARREN_EACH = 50 };
 
-/* A coordinator that is lost comes again elsewhere, with workers of its own. */
-enum { PATIENCE_MS = 10000 };
+/* After one could not be started. */
+enum { LAUNCH_PAUSE_MS = 1000 };
 
-/* So that a program that cannot work at all is not started for ever. */
-enum { LAUNCHES_EACH = 50 };
+/* Of starting workers in one turn of the loop. */
+#define LAUNCHING_NS UINT64_C(20000000)
 
-static const char *const no_hosts[] = {NULL};
-
-/* ---- Certificates -------------------------------------------------------------------------- */
-
-static struct certificate_subject subject(const char *name, const char *identity, unsigned use)
-{
-    time_t now = time(NULL);
-    return (struct certificate_subject){.name = name,
-                                        .identity = identity,
-                                        .hosts = no_hosts,
-                                        .use = use,
-                                        .from = now - HOUR,
-                                        .until = now + DAYS_14};
-}
-
-int crew_make_keys(struct coordinator *coordinator, struct error *error)
-{
-    struct certificate_subject authority = subject("excamera job", NULL, 0);
-    struct certificate_subject server =
-        subject("excamera coordinator", IDENTITY_COORDINATOR, CERTIFICATE_SERVER);
-    int code = certificate_make_authority(&authority, &coordinator->authority, error);
-    if (code == 0)
-        code = certificate_issue(coordinator->authority, &server, &coordinator->own.own, error);
-    if (code == 0) {
-        coordinator->own.authority = certificate_share(coordinator->authority);
-        code = tls_domain_new(coordinator->own.own, coordinator->authority, &coordinator->domain,
-                              error);
-    }
-    return code;
-}
-
-int crew_rendezvous_keys(struct coordinator *coordinator, struct credentials *credentials,
-                         struct error *error)
-{
-    struct certificate_subject server =
-        subject("excamera rendezvous", IDENTITY_RENDEZVOUS, CERTIFICATE_SERVER);
-    *credentials = (struct credentials){0};
-    int code = certificate_issue(coordinator->authority, &server, &credentials->own, error);
-    if (code == 0 && (credentials->authority = certificate_share(coordinator->authority)) == NULL)
-        code = error_set(error, -ENOMEM, "out of memory");
-    return code;
-}
-
-/* ---- Documents ----------------------------------------------------------------------------- */
-
-static int make_credentials(struct coordinator *coordinator, uint32_t worker,
-                            struct credentials *credentials, struct error *error)
-{
-    char identity[CERTIFICATE_IDENTITY_SIZE];
-    snprintf(identity, sizeof identity, "excamera:job/%s/worker/%u", coordinator->job, worker);
-    struct certificate_subject holder = subject("excamera worker", identity, CERTIFICATE_CLIENT);
-    *credentials = (struct credentials){0};
-    int code = certificate_issue(coordinator->authority, &holder, &credentials->own, error);
-    if (code == 0 && (credentials->authority = certificate_share(coordinator->authority)) == NULL)
-        code = error_set(error, -ENOMEM, "out of memory");
-    return code;
-}
-
-static int write_document(struct coordinator *coordinator, const struct member *member,
-                          char **document, struct error *error)
-{
-    char *host = coordinator->host;
-    struct invocation_place rendezvous = {host, rendezvous_port(coordinator->rendezvous)};
-    struct invocation invocation = {
-        .build = coordinator->build,
-        .job = coordinator->job,
-        .worker = member->worker,
-        .token_size = COORDINATOR_TOKEN,
-        .coordinator = {host, listener_port(coordinator->listener)},
-        .rendezvous = &rendezvous,
-        .rendezvous_count = 1,
-        .store = coordinator->store_place,
-        .scratch = coordinator->scratch,
-        .keep = (char *)coordinator->options.keep,
-        .slots = (uint32_t)coordinator->options.slots,
-        .patience_ms = PATIENCE_MS,
-    };
-    memcpy(invocation.token, member->token, COORDINATOR_TOKEN);
-    int code = make_credentials(coordinator, member->worker, &invocation.credentials, error);
-    if (code == 0)
-        code = invocation_write(&invocation, document, error);
-    credentials_release(&invocation.credentials);
-    return code;
-}
-
-/* ---- Starting ------------------------------------------------------------------------------ */
-
-static int launch(struct coordinator *coordinator, struct error *error)
-{
-    char *document = NULL;
-    struct member *member = calloc(1, sizeof *member);
-    if (member == NULL || RAND_bytes(member->token, sizeof member->token) != 1) {
-        free(member);
-        return error_set(error, -ENOMEM, "out of memory");
-    }
-    member->coordinator = coordinator;
-    member->worker = ++coordinator->workers_made;
-    list_append(&coordinator->members, &member->link);
-    int code = write_document(coordinator, member, &document, error);
-    if (code == 0)
-        code = engine_start(coordinator->engine, member->worker, document, error);
-    certificate_forget(document);
-    member->gone = code < 0;
-    return code;
-}
-
-int crew_count(const struct coordinator *coordinator)
-{
-    int present = 0;
-    const struct list_link *head = &coordinator->members;
-    for (const struct list_link *link = head->next; link != head; link = link->next)
-        present += !LIST_ENTRY(link, struct member, link)->gone;
-    return present;
-}
-
-void crew_fill(struct coordinator *coordinator)
-{
-    struct error error;
-    int wanted = coordinator->options.workers;
-    for (int present = crew_count(coordinator); present < wanted; present++) {
-        if (coordinator->workers_made >= (uint32_t)wanted * LAUNCHES_EACH) {
-            error_set(&error, -ECHILD, "workers end again and again; %u were started",
-                      coordinator->workers_made);
-            coordinator_fail(coordinator, &error);
-            return;
-        }
-        if (launch(coordinator, &error) < 0) {
-            coordinator_fail(coordinator, &error);
-            return;
-        }
-    }
-}
-
-/* ---- Losing -------------------------------------------------------------------------------- */
+/* For one that is dismissed to end by itself. */
+enum { LEAVING_MS = 3000 };
 
 struct member *crew_find(struct coordinator *coordinator, uint32_t worker)
 {
-    struct list_link *head = &coordinator->members;
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct member *member = LIST_ENTRY(link, struct member, link);
-        if (member->worker == worker && !member->gone)
+    struct hash_link *link = hash_first(&coordinator->members, hash_number(worker));
+    for (; link != NULL; link = hash_next(link)) {
+        struct member *member = HASH_ENTRY(link, struct member, by_number);
+        if (member->worker == worker)
             return member;
     }
     return NULL;
 }
 
-/* Nothing that it says counts any more. */
-static void give_up(struct member *member)
+/* ---- Sharing ------------------------------------------------------------------------------- */
+
+/* How many workers it could use: no more than it has actors left. */
+static int demand(const struct coordinator_job *job)
 {
-    struct coordinator *coordinator = member->coordinator;
-    member->gone = true;
-    if (member->session != NULL) {
-        member->session->member = NULL;
-        channel_abort(member->session->channel, "its worker is lost");
-        member->session = NULL;
+    struct ledger_progress progress;
+    int most = job->options.workers;
+    if (job->ending || !job->ready || job->delivering)
+        return 0;
+    ledger_progress(job->ledger, &progress);
+    if (progress.actors >= 0 && progress.actors - progress.done < most)
+        most = (int)(progress.actors - progress.done);
+    return most + job->options.spare;
+}
+
+/* Gives `most` at once to all jobs that want no more and have no share yet; returns how many these are. */
+static int share_modest(struct coordinator *coordinator, int most, int *left)
+{
+    struct list_link *head = &coordinator->jobs;
+    int served = 0;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
+        int wanted = demand(job);
+        if (job->share >= 0 || wanted > most)
+            continue;
+        job->share = wanted;
+        *left -= wanted;
+        served++;
     }
-    if (member->joined)
-        ledger_lost(coordinator->ledger, member->worker, coordinator_now(coordinator));
+    return served;
+}
+
+/* Each gets the same, but none more than it wants; what is left over goes to those that came first. */
+void crew_share(struct coordinator *coordinator)
+{
+    struct list_link *head = &coordinator->jobs;
+    int left = coordinator->options.workers, jobs = 0;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
+        job->share = left > 0 ? -1 : demand(job);
+        jobs++;
+    }
+    if (left == 0)
+        return;
+    for (int served = 1; jobs > 0 && served > 0; jobs -= served)
+        served = share_modest(coordinator, left / jobs, &left);
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
+        if (job->share >= 0)
+            continue;
+        job->share = (left + jobs - 1) / jobs;
+        left -= job->share;
+        jobs--;
+    }
+}
+
+/* Workers that run, of all jobs. */
+static int count_all(const struct coordinator *coordinator)
+{
+    const struct list_link *head = &coordinator->jobs;
+    int present = 0;
+    for (const struct list_link *link = head->next; link != head; link = link->next)
+        present += LIST_ENTRY(link, struct coordinator_job, link)->present;
+    return present;
+}
+
+/* ---- Starting ------------------------------------------------------------------------------ */
+
+static void forget(struct member *member)
+{
+    member->job->present -= !member->gone;
+    hash_remove(&member->job->coordinator->members, &member->by_number);
     list_remove(&member->link);
     free(member);
 }
 
-void crew_ended(void *opaque, uint32_t worker, const char *how)
+static struct member *member_new(struct coordinator_job *job)
 {
-    struct coordinator *coordinator = opaque;
-    struct member *member = crew_find(coordinator, worker);
-    if (member != NULL && coordinator->ending)
-        member->gone = true;
-    if (member == NULL || coordinator->ending)
-        return;
-    coordinator_note(coordinator, "worker %u %s", worker, how);
-    give_up(member);
-    crew_fill(coordinator);
-    coordinator_go_on(coordinator);
+    struct coordinator *coordinator = job->coordinator;
+    struct member *member = calloc(1, sizeof *member);
+    if (member == NULL || RAND_bytes(member->token, sizeof member->token) != 1) {
+        free(member);
+        return NULL;
+    }
+    member->job = job;
+    member->worker = ++coordinator->workers_made;
+    member->away_at = uv_now(coordinator->loop);
+    if (hash_insert(&coordinator->members, &member->by_number, hash_number(member->worker)) < 0) {
+        free(member);
+        return NULL;
+    }
+    list_append(&job->members, &member->link);
+    job->present++;
+    return member;
 }
 
-void crew_tick(struct coordinator *coordinator, uint64_t now)
+static int launch(struct coordinator_job *job, struct error *error)
 {
-    struct list_link *head = &coordinator->members, *next;
-    unsigned beat = coordinator->options.heartbeat_ms ? coordinator->options.heartbeat_ms : 1000;
+    char *document = NULL;
+    struct member *member = member_new(job);
+    if (member == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int code = coordinator_write_document(member, &document, error);
+    if (code == 0)
+        code = engine_start(job->coordinator->engine, member->worker, document, error);
+    certificate_forget(document);
+    if (code < 0)
+        forget(member);
+    return code;
+}
+
+/* For a while only: what comes in has its turn too. */
+static void fill(struct coordinator_job *job, uint64_t now)
+{
+    struct coordinator *coordinator = job->coordinator;
+    unsigned most = BARREN_EACH * (unsigned)(job->options.workers + job->options.spare);
+    uint64_t until = uv_hrtime() + LAUNCHING_NS;
+    int room = coordinator->options.workers > 0
+                   ? coordinator->options.workers - count_all(coordinator)
+                   : INT_MAX;
+    struct error error;
+    for (; job->present < job->share && room > 0 && now >= job->launch_at && uv_hrtime() < until;
+         room--) {
+        if (job->barren >= most) {
+            error_set(&error, -ECHILD, "workers end again and again; %u were lost", job->barren);
+            coordinator_job_fail(job, &error);
+            return;
+        }
+        if (launch(job, &error) == 0)
+            continue;
+        job->barren += BARREN_EACH / 10;
+        job->launch_at = now + LAUNCH_PAUSE_MS;
+        coordinator_note(coordinator, "%s", error.message);
+        if (job->barren >= most)
+            coordinator_job_fail(job, &error);
+    }
+}
+
+/* ---- Coming -------------------------------------------------------------------------------- */
+
+static void use(struct member *member)
+{
+    struct coordinator_job *job = member->job;
+    member->used = true;
+    job->used++;
+    ledger_joined(job->ledger, member->worker, member->slots, coordinator_job_now(job));
+}
+
+void crew_came(struct member *member, int slots)
+{
+    member->came = true;
+    member->slots = slots;
+    if (member->job->used < member->job->options.workers)
+        use(member);
+}
+
+/* The first to come are used, the others kept for when one of these is lost. */
+static void use_spare(struct coordinator_job *job)
+{
+    struct list_link *head = &job->members;
+    if (job->used == job->options.workers)
+        return;
+    for (struct list_link *link = head->next; link != head && job->used < job->options.workers;
+         link = link->next) {
+        struct member *member = LIST_ENTRY(link, struct member, link);
+        if (!member->used && !member->leaving && member->session != NULL)
+            use(member);
+    }
+}
+
+static void unuse(struct member *member)
+{
+    struct coordinator_job *job = member->job;
+    if (!member->used)
+        return;
+    member->used = false;
+    job->used--;
+    ledger_lost(job->ledger, member->worker, coordinator_job_now(job));
+}
+
+/* ---- Losing -------------------------------------------------------------------------------- */
+
+static void leave_session(struct member *member, const char *why)
+{
+    struct session *session = member->session;
+    if (session == NULL)
+        return;
+    member->session = NULL;
+    session->member = NULL;
+    channel_abort(session->channel, why);
+}
+
+/* Nothing that it says counts any more. */
+static void give_up(struct member *member)
+{
+    struct coordinator_job *job = member->job;
+    leave_session(member, "its worker is lost");
+    unuse(member);
+    if (!member->gone)
+        engine_kill(job->coordinator->engine, member->worker);
+    forget(member);
+}
+
+void crew_ended(void *opaque, uint32_t worker, const char *how)
+{
+    struct member *member = crew_find(opaque, worker);
+    if (member == NULL)
+        return;
+    struct coordinator_job *job = member->job;
+    member->gone = true;
+    job->present--;
+    if (job->ending)
+        return;
+    if (!member->leaving) {
+        coordinator_note(opaque, "worker %u %s", worker, how);
+        job->barren++;
+    }
+    give_up(member);
+    coordinator_job_go_on(job);
+}
+
+static bool is_lost(const struct member *member, uint64_t now)
+{
+    const struct coordinator_options *options = &member->job->coordinator->options;
+    uint64_t most = member->leaving ? LEAVING_MS
+                    : member->came  ? COORDINATOR_SILENT * (uint64_t)options->heartbeat_ms
+                                    : options->launch_ms;
+    return member->session == NULL && now - member->away_at >= most;
+}
+
+static void drop_lost(struct coordinator_job *job, uint64_t now)
+{
+    struct list_link *head = &job->members, *next;
     for (struct list_link *link = head->next; link != head; link = next) {
         struct member *member = LIST_ENTRY(link, struct member, link);
         next = link->next;
-        if (!member->joined || member->session != NULL ||
-            now - member->away_at < COORDINATOR_SILENT * (uint64_t)beat)
+        if (!is_lost(member, now))
             continue;
-        coordinator_note(coordinator, "worker %u is lost", member->worker);
+        if (!member->leaving) {
+            coordinator_note(job->coordinator, "worker %u %s", member->worker,
+                             member->came ? "is lost" : "has not come");
+            job->barren++;
+        }
         give_up(member);
     }
-    crew_fill(coordinator);
 }
 
-void crew_free(struct coordinator *coordinator)
+/* ---- Giving back --------------------------------------------------------------------------- */
+
+/* Whether another job has to wait for workers of this one. */
+static bool others_wait(const struct coordinator_job *job)
 {
-    while (!list_empty(&coordinator->members)) {
-        struct member *member = LIST_ENTRY(coordinator->members.next, struct member, link);
-        list_remove(&member->link);
-        free(member);
+    const struct list_link *head = &job->coordinator->jobs;
+    for (const struct list_link *link = head->next; link != head; link = link->next) {
+        const struct coordinator_job *other = LIST_ENTRY(link, struct coordinator_job, link);
+        if (other != job && !other->ending && other->present < other->share)
+            return true;
+    }
+    return false;
+}
+
+/* The latest that has nothing to do: what the job began with, such as who reads its input, is on the first
+ * ones. */
+static struct member *find_idle(struct coordinator_job *job)
+{
+    struct list_link *head = &job->members;
+    for (struct list_link *link = head->previous; link != head; link = link->previous) {
+        struct member *member = LIST_ENTRY(link, struct member, link);
+        if (!member->leaving && (!member->used || ledger_load(job->ledger, member->worker) == 0))
+            return member;
+    }
+    return NULL;
+}
+
+static void let_go(struct member *member)
+{
+    struct session *session = member->session;
+    coordinator_note(member->job->coordinator, "worker %u makes room for another job",
+                     member->worker);
+    unuse(member);
+    member->leaving = true;
+    member->away_at = uv_now(member->job->coordinator->loop);
+    member->session = NULL;
+    if (session == NULL)
+        return;
+    session->member = NULL;
+    coordinator_session_dismiss(session);
+    channel_close(session->channel);
+}
+
+static int count_leaving(const struct coordinator_job *job)
+{
+    const struct list_link *head = &job->members;
+    int leaving = 0;
+    for (const struct list_link *link = head->next; link != head; link = link->next)
+        leaving += LIST_ENTRY(link, struct member, link)->leaving;
+    return leaving;
+}
+
+static void give_back(struct coordinator_job *job)
+{
+    struct member *member;
+    if (job->present <= job->share || !others_wait(job))
+        return;
+    int surplus = job->present - count_leaving(job) - job->share;
+    for (; surplus > 0 && (member = find_idle(job)) != NULL; surplus--)
+        let_go(member);
+}
+
+void crew_tick(struct coordinator_job *job, uint64_t now)
+{
+    drop_lost(job, now);
+    use_spare(job);
+    give_back(job);
+    fill(job, now);
+}
+
+void crew_begin(struct coordinator_job *job)
+{
+    crew_share(job->coordinator);
+    fill(job, uv_now(job->coordinator->loop));
+}
+
+void crew_free(struct coordinator_job *job)
+{
+    while (!list_empty(&job->members)) {
+        struct member *member = LIST_ENTRY(job->members.next, struct member, link);
+        leave_session(member, "its job is over");
+        if (!member->gone)
+            engine_kill(job->coordinator->engine, member->worker);
+        forget(member);
     }
 }

@@ -91,7 +91,7 @@ static Mu__Run *fill_run(struct parts *parts, const struct machine_request *what
     return &parts->run;
 }
 
-static void say_request(struct coordinator *coordinator, const struct ledger_order *order)
+static void say_request(struct coordinator_job *job, const struct ledger_order *order)
 {
     const struct machine_request *what = &order->what;
     struct parts parts;
@@ -136,10 +136,10 @@ static void say_request(struct coordinator *coordinator, const struct ledger_ord
     }
     envelope.body_case = MU__ENVELOPE__BODY_REQUEST;
     envelope.request = &request;
-    session_say(coordinator, order->worker, &envelope);
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
-static void say_point(struct coordinator *coordinator, const struct ledger_order *order)
+static void say_point(struct coordinator_job *job, const struct ledger_order *order)
 {
     const struct machine_request *what = &order->what;
     struct parts parts;
@@ -176,10 +176,10 @@ static void say_point(struct coordinator *coordinator, const struct ledger_order
     }
     envelope.body_case = MU__ENVELOPE__BODY_POINT_REQUEST;
     envelope.point_request = &point;
-    session_say(coordinator, order->worker, &envelope);
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
-static void say_drop(struct coordinator *coordinator, const struct ledger_order *order)
+static void say_drop(struct coordinator_job *job, const struct ledger_order *order)
 {
     Mu__Drop drop = MU__DROP__INIT;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
@@ -187,10 +187,10 @@ static void say_drop(struct coordinator *coordinator, const struct ledger_order 
     drop.attempt = order->attempt;
     envelope.body_case = MU__ENVELOPE__BODY_DROP;
     envelope.drop = &drop;
-    session_say(coordinator, order->worker, &envelope);
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
-static void say_fetch(struct coordinator *coordinator, const struct ledger_order *order)
+static void say_fetch(struct coordinator_job *job, const struct ledger_order *order)
 {
     struct parts parts;
     Mu__Fetch fetch = MU__FETCH__INIT;
@@ -205,13 +205,13 @@ static void say_fetch(struct coordinator *coordinator, const struct ledger_order
     fetch.identity = &identity;
     envelope.body_case = MU__ENVELOPE__BODY_FETCH;
     envelope.fetch = &fetch;
-    session_say(coordinator, order->worker, &envelope);
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
 /* ---- The store ----------------------------------------------------------------------------- */
 
 struct adoption {
-    struct coordinator *coordinator;
+    struct coordinator_job *job;
     uint32_t attempt;
     char key[];
 };
@@ -219,19 +219,19 @@ struct adoption {
 static void on_adopted(void *opaque, const struct store_result *result)
 {
     struct adoption *adoption = opaque;
-    struct coordinator *coordinator = adoption->coordinator;
+    struct coordinator_job *job = adoption->job;
     int code = result->error.code;
     struct error error = result->error;
     if (code == 0 || code == -ENOENT || code == -EBADMSG || code == -EEXIST)
-        ledger_adopted(coordinator->ledger, adoption->key, adoption->attempt, code,
-                       coordinator_now(coordinator));
+        ledger_adopted(job->ledger, adoption->key, adoption->attempt, code,
+                       coordinator_job_now(job));
     else if (code != -ECANCELED) /* a full disk, say: no attempt could do better */
-        ledger_fail(coordinator->ledger, &error);
+        ledger_fail(job->ledger, &error);
     free(adoption);
-    coordinator_operation_ended(coordinator);
+    coordinator_job_operation_ended(job);
 }
 
-static void adopt(struct coordinator *coordinator, const struct ledger_order *order)
+static void adopt(struct coordinator_job *job, const struct ledger_order *order)
 {
     struct store_identity identity = {.size = order->identity.size};
     struct adoption *adoption = malloc(sizeof *adoption + strlen(order->key) + 1);
@@ -239,70 +239,71 @@ static void adopt(struct coordinator *coordinator, const struct ledger_order *or
     memcpy(identity.sha256, order->identity.sha256, sizeof identity.sha256);
     if (adoption == NULL) {
         error_set(&error, -ENOMEM, "out of memory");
-        ledger_fail(coordinator->ledger, &error);
+        ledger_fail(job->ledger, &error);
         return;
     }
-    adoption->coordinator = coordinator;
+    adoption->job = job;
     adoption->attempt = order->attempt;
     strcpy(adoption->key, order->key);
-    if (store_adopt(coordinator->store, order->key, order->attempt, &identity, on_adopted, adoption,
-                    NULL, &error) < 0) {
+    if (store_adopt(job->store, order->key, order->attempt, &identity, on_adopted, adoption, NULL,
+                    &error) < 0) {
         free(adoption);
-        ledger_fail(coordinator->ledger, &error);
+        ledger_fail(job->ledger, &error);
         return;
     }
-    coordinator->operations++;
+    job->operations++;
 }
 
-static void remove_object(struct coordinator *coordinator, const struct ledger_order *order)
+static void remove_object(struct coordinator_job *job, const struct ledger_order *order)
 {
     char key[STORE_KEY_SIZE];
     if (order->attempt > 0 && store_is_final_key(order->key)) {
         store_attempt_key(order->key, order->attempt, key);
-        record_cleanup(coordinator, key);
+        coordinator_record_cleanup(job, key);
     } else {
-        record_cleanup(coordinator, order->key);
+        coordinator_record_cleanup(job, order->key);
     }
 }
 
-static void finish_actor(struct coordinator *coordinator, const struct ledger_order *order)
+static void finish_actor(struct coordinator_job *job, const struct ledger_order *order)
 {
     char prefix[STORE_KEY_SIZE];
-    record_order(coordinator, order);
+    coordinator_record_order(job, order);
     snprintf(prefix, sizeof prefix, "messages/%s/", order->actor);
-    record_cleanup(coordinator, prefix);
-    rendezvous_forget(coordinator->rendezvous, coordinator->job, order->actor);
+    coordinator_record_cleanup(job, prefix);
+    coordinator_forget_messages(job, order->actor);
+    job->barren = 0;
 }
 
-void order_carry_out(struct coordinator *coordinator, const struct ledger_order *order)
+void coordinator_carry_out(struct coordinator_job *job, const struct ledger_order *order)
 {
     switch (order->kind) {
     case LEDGER_REQUEST:
-        say_request(coordinator, order);
+        say_request(job, order);
         break;
     case LEDGER_POINT:
     case LEDGER_REFUSE:
-        say_point(coordinator, order);
+        say_point(job, order);
         break;
     case LEDGER_DROP:
-        say_drop(coordinator, order);
+        say_drop(job, order);
         break;
     case LEDGER_FETCH:
-        say_fetch(coordinator, order);
+        say_fetch(job, order);
         break;
     case LEDGER_ADOPT:
-        adopt(coordinator, order);
+        adopt(job, order);
         break;
     case LEDGER_MESSAGE:
     case LEDGER_OBJECT:
     case LEDGER_CLOSE:
-        record_order(coordinator, order);
+        coordinator_record_order(job, order);
         break;
     case LEDGER_DONE:
-        finish_actor(coordinator, order);
+        finish_actor(job, order);
         break;
     case LEDGER_DELETE:
-        remove_object(coordinator, order);
+        remove_object(job, order);
         break;
     }
 }

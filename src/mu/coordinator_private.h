@@ -1,12 +1,19 @@
-/* The parts of a coordinator. */
+/*
+ * The parts of a coordinator. What its jobs share is in struct coordinator, what is one job's in struct
+ * coordinator_job:
+ *
+ *     coordinator -- jobs --> job -- members --> member -- session --> session (a connection)
+ *          +-- members (by number), sessions
+ */
 #ifndef MU_COORDINATOR_PRIVATE_H
 #define MU_COORDINATOR_PRIVATE_H
 
 #include "mu/coordinator.h"
+#include "mu/hash_table.h"
+#include "mu/invocation.h"
 #include "mu/journal.h"
 #include "mu/rendezvous.h"
 #include "mu/wire.h"
-#include "net/certificate.h"
 #include "net/list.h"
 #include "net/stream.h"
 #include "store/store.h"
@@ -19,14 +26,17 @@ enum {
 
 /* A worker that was started. */
 struct member {
-    struct coordinator *coordinator;
-    struct list_link link;
+    struct coordinator_job *job;
+    struct list_link link;      /* in job->members, in the order of starting */
+    struct hash_link by_number; /* in coordinator->members */
     uint32_t worker;
     uint8_t token[COORDINATOR_TOKEN];
-    bool joined;             /* the ledger has it */
+    bool came, used;         /* used: the ledger has it; one that came and is not is spare */
+    bool leaving;            /* it was dismissed */
     bool gone;               /* its process has ended */
+    int slots;               /* once it came */
     struct session *session; /* NULL while there is none */
-    uint64_t away_at;        /* since when */
+    uint64_t away_at;        /* since when; when it was launched or dismissed */
 };
 
 /* A connection, not necessarily a worker's yet. */
@@ -47,87 +57,165 @@ struct cleanup {
 
 struct coordinator {
     uv_loop_t *loop;
-    struct coordinator_options options;
-    char *digest, *build, *scratch, *host, *store_place;
-    char job[SHA256_HEX_SIZE]; /* its name, made when it began */
-    struct ledger *ledger;
+    struct coordinator_options options; /* its strings are held by `texts` */
+    struct arena texts;
     struct network *network;
-    struct store *store;
-    struct journal *journal;
-    struct engine *engine;
-    struct rendezvous *rendezvous;
-    uint64_t epoch;
-
-    struct certificate *authority;
-    struct credentials own; /* of the servers */
-    struct tls_domain *domain;
     struct tls_server *server;
     struct listener *listener;
-
-    struct list_link members, sessions;
+    struct engine *engine;
+    struct rendezvous *rendezvous;
+    struct credentials
+        keys; /* of the servers that workers dial; `own` only where options has none */
+    struct list_link jobs, sessions;
+    struct hash_table members;
     uint32_t workers_made;
-    char *facts; /* of the first worker that came: all are the same */
     uv_timer_t tick;
-    bool ticking;
+    uint64_t ticked_at;
+    bool closing;
+    int open; /* parts that must be closed until it is freed */
+    void (*closed)(void *opaque);
+    void *closed_opaque;
+};
+
+struct coordinator_job {
+    struct coordinator *coordinator;
+    struct list_link link;
+    struct coordinator_job_options options; /* its strings are held by `texts` */
+    struct arena texts;
+    char name[RENDEZVOUS_NAME_SIZE];
+    uint64_t epoch;
+    struct ledger *ledger;
+    struct store *store;
+    struct journal *journal;
+    struct certificate *authority; /* of its workers */
+    struct tls_domain *domain;
+    bool registered; /* with the rendezvous */
+    char *facts;     /* of the first worker that came: all are the same */
+
+    struct list_link members;
+    int present, used;   /* members whose process runs, as far as is known; that the ledger has */
+    int share;           /* workers that it may have now, spare ones included */
+    unsigned barren;     /* workers that were lost since an actor was done */
+    uint64_t launch_at;  /* not earlier, after one could not be started */
+    uint64_t worker_ms;  /* of all its workers */
+    uint64_t ran_ms;     /* since it was begun, as long as there was a coordinator */
+    uint64_t counted_ms; /* of these, what the journal knows */
 
     /* what must be safe: coordinator_record.c */
     struct list_link cleanups, safe_cleanups; /* the latter wait for the sync under way */
     bool unsafe, syncing, known;              /* known: the journal was not empty */
-    int operations;                           /* of the store, under way */
+    int operations;                           /* of the store and the journal, under way */
     int inputs, outputs;                      /* that were brought */
     bool ready;                               /* inputs are there */
     bool delivering;                          /* outputs are on their way */
     bool recorded;                            /* that it is done */
 
-    bool ending;
+    bool ending, closing;
     uint64_t end_at;      /* workers that are there still are killed then */
-    int open;             /* that must be closed until it is freed */
+    int open;             /* parts that must be closed until it is freed */
     struct error failure; /* code 0: none */
 };
 
-/* coordinator.c */
-void coordinator_fail(struct coordinator *coordinator, const struct error *failure);
-/* Carries out what the ledger orders; after each happening. */
-void coordinator_go_on(struct coordinator *coordinator);
-int64_t coordinator_now(const struct coordinator *coordinator);
+/* ---- coordinator.c -------------------------------------------------------------------------- */
+
 void coordinator_note(struct coordinator *coordinator, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* NULL where there is none. */
+struct coordinator_job *coordinator_find_job(struct coordinator *coordinator, const char *name);
+/* A job or a connection is over: goes on with closing. */
+void coordinator_go_on(struct coordinator *coordinator);
 
-/* coordinator_crew.c */
-int crew_make_keys(struct coordinator *coordinator, struct error *error);
-int crew_rendezvous_keys(struct coordinator *coordinator, struct credentials *credentials,
-                         struct error *error);
-/* How many run. */
-int crew_count(const struct coordinator *coordinator);
-/* Starts workers until there are as many as wanted. */
-void crew_fill(struct coordinator *coordinator);
+/* ---- coordinator_job.c ---------------------------------------------------------------------- */
+
+/* In the loop's milliseconds. */
+int64_t coordinator_job_now(const struct coordinator_job *job);
+void coordinator_job_fail(struct coordinator_job *job, const struct error *failure);
+/* Carries out what the ledger orders; after each happening. */
+void coordinator_job_go_on(struct coordinator_job *job);
+/* `passed`: milliseconds since the last time. */
+void coordinator_job_tick(struct coordinator_job *job, uint64_t now, uint64_t passed);
+/* Of an operation that has called back: goes on, with ending too. */
+void coordinator_job_operation_ended(struct coordinator_job *job);
+
+/* ---- coordinator_keys.c --------------------------------------------------------------------- */
+
+/* The keys of the servers. */
+int coordinator_make_keys(struct coordinator *coordinator, struct error *error);
+/* Those of a rendezvous of its own, where the deployment has none; to be released. */
+int coordinator_make_rendezvous_keys(struct coordinator *coordinator,
+                                     struct credentials *credentials, struct error *error);
+/* A job's authority, and the domain of its workers. */
+int coordinator_job_make_keys(struct coordinator_job *job, struct error *error);
+/* What a worker is told. To be freed with certificate_forget(). */
+int coordinator_write_document(const struct member *member, char **document, struct error *error);
+
+/* ---- coordinator_places.c ------------------------------------------------------------------- */
+
+/* Where workers dial. */
+struct coordinator_place coordinator_advertised(const struct coordinator *coordinator);
+/* The rendezvous, in the order of mapping; returns how many. */
+size_t coordinator_list_rendezvous(const struct coordinator *coordinator,
+                                   struct invocation_place list[INVOCATION_MOST_RENDEZVOUS]);
+int coordinator_open_rendezvous(struct coordinator *coordinator, struct error *error);
+void coordinator_close_rendezvous(struct coordinator *coordinator);
+int coordinator_register_job(struct coordinator_job *job, struct error *error);
+void coordinator_unregister_job(struct coordinator_job *job);
+void coordinator_forget_messages(struct coordinator_job *job, const char *actor);
+
+/* ---- coordinator_crew.c --------------------------------------------------------------------- */
+
+/* Divides the workers among the jobs. */
+void crew_share(struct coordinator *coordinator);
+/* Starts the first ones. */
+void crew_begin(struct coordinator_job *job);
+/* Replaces those that are lost or late, starts as many as wanted, gives back what is too many. */
+void crew_tick(struct coordinator_job *job, uint64_t now);
+/* The engine says so. */
 void crew_ended(void *opaque, uint32_t worker, const char *how);
-void crew_tick(struct coordinator *coordinator, uint64_t now);
+/* One has said hello for the first time. */
+void crew_came(struct member *member, int slots);
 struct member *crew_find(struct coordinator *coordinator, uint32_t worker);
-void crew_free(struct coordinator *coordinator);
+void crew_free(struct coordinator_job *job);
 
-/* coordinator_session.c */
-extern const struct listener_handlers session_listener;
-void session_say(struct coordinator *coordinator, uint32_t worker, const Mu__Envelope *envelope);
-void sessions_tick(struct coordinator *coordinator, uint64_t now);
-void sessions_dismiss(struct coordinator *coordinator);
+/* ---- coordinator_session.c ------------------------------------------------------------------ */
 
-/* coordinator_order.c */
-void order_carry_out(struct coordinator *coordinator, const struct ledger_order *order);
+extern const struct listener_handlers coordinator_session_listener;
+void coordinator_session_say(struct session *session, const Mu__Envelope *envelope);
+/* To a worker, if it is there. */
+void coordinator_session_tell(struct coordinator *coordinator, uint32_t worker,
+                              const Mu__Envelope *envelope);
+void coordinator_session_welcome(struct session *session, uint64_t epoch);
+/* Says why it is let go, and ends it. */
+void coordinator_session_refuse(struct session *session, const char *reason);
+/* It did what it may not. */
+void coordinator_session_breach(struct session *session, const char *what);
+void coordinator_session_dismiss(struct session *session);
+void coordinator_session_tick(struct coordinator *coordinator, uint64_t now);
 
-/* coordinator_record.c */
-int record_open(struct coordinator *coordinator, struct error *error);
-void record_order(struct coordinator *coordinator, const struct ledger_order *order);
+/* ---- coordinator_worker.c: what workers say ------------------------------------------------- */
+
+void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *hello);
+/* Anything but a hello or a heartbeat. */
+void coordinator_worker_said(struct session *session, const Mu__Envelope *envelope);
+
+/* ---- coordinator_order.c -------------------------------------------------------------------- */
+
+void coordinator_carry_out(struct coordinator_job *job, const struct ledger_order *order);
+
+/* ---- coordinator_record.c ------------------------------------------------------------------- */
+
+int coordinator_record_open(struct coordinator_job *job, struct error *error);
+void coordinator_record_order(struct coordinator_job *job, const struct ledger_order *order);
 /* Removes what it says once all that was recorded is safe. */
-void record_cleanup(struct coordinator *coordinator, const char *key);
-void record_sync(struct coordinator *coordinator);
-void record_finished(struct coordinator *coordinator);
+void coordinator_record_cleanup(struct coordinator_job *job, const char *key);
+/* What the job has taken so far. */
+void coordinator_record_spent(struct coordinator_job *job);
+void coordinator_record_sync(struct coordinator_job *job);
+void coordinator_record_finished(struct coordinator_job *job);
 
-/* coordinator_transfer.c */
-void transfer_inputs(struct coordinator *coordinator);
-void transfer_outputs(struct coordinator *coordinator);
+/* ---- coordinator_transfer.c ----------------------------------------------------------------- */
 
-/* Of a store operation that has called back: goes on with ending. */
-void coordinator_operation_ended(struct coordinator *coordinator);
+void coordinator_put_inputs(struct coordinator_job *job);
+void coordinator_get_outputs(struct coordinator_job *job);
 
 #endif

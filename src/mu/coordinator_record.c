@@ -15,6 +15,7 @@ enum record_type {
     RECORD_CLOSE,   /* {"family", "count"} */
     RECORD_DONE,    /* {"actor", "amount"} */
     RECORD_END,     /* {}: the outputs are there */
+    RECORD_SPENT,   /* {"ran_ms", "worker_ms"}: what it has taken so far */
 };
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -40,25 +41,25 @@ static const char *text_of(const json_t *record, const char *name)
     return text ? text : "";
 }
 
-static int replay_job(struct coordinator *coordinator, const json_t *record, struct error *error)
+static int replay_job(struct coordinator_job *job, const json_t *record, struct error *error)
 {
-    if (strcmp(text_of(record, "build"), coordinator->build) != 0)
+    if (strcmp(text_of(record, "build"), job->coordinator->options.build) != 0)
         return error_set(error, -EINVAL,
                          "the job was begun by another build of the program; "
                          "remove its store to begin anew");
-    if (strcmp(text_of(record, "digest"), coordinator->digest) != 0)
+    if (strcmp(text_of(record, "digest"), job->options.digest) != 0)
         return error_set(error, -EINVAL,
                          "another job, or the same with other options, was begun "
                          "here; remove its store to begin anew");
-    snprintf(coordinator->job, sizeof coordinator->job, "%s", text_of(record, "job"));
-    coordinator->known = true;
+    snprintf(job->name, sizeof job->name, "%s", text_of(record, "job"));
+    job->known = true;
     return 0;
 }
 
-static int replay_one(struct coordinator *coordinator, uint32_t type, const json_t *record,
+static int replay_one(struct coordinator_job *job, uint32_t type, const json_t *record,
                       struct error *error)
 {
-    struct ledger *ledger = coordinator->ledger;
+    struct ledger *ledger = job->ledger;
     struct ledger_identity identity;
     const struct ledger_label label = {text_of(record, "from"), text_of(record, "to"),
                                        text_of(record, "name")};
@@ -66,7 +67,7 @@ static int replay_one(struct coordinator *coordinator, uint32_t type, const json
         return -EBADMSG;
     switch (type) {
     case RECORD_JOB:
-        return replay_job(coordinator, record, error);
+        return replay_job(job, record, error);
     case RECORD_MESSAGE:
         return ledger_replay_message(ledger, &label, &identity);
     case RECORD_OBJECT:
@@ -80,6 +81,11 @@ static int replay_one(struct coordinator *coordinator, uint32_t type, const json
                                   json_integer_value(json_object_get(record, "amount")));
     case RECORD_END:
         return 0;
+    case RECORD_SPENT:
+        job->ran_ms = (uint64_t)json_integer_value(json_object_get(record, "ran_ms"));
+        job->worker_ms = (uint64_t)json_integer_value(json_object_get(record, "worker_ms"));
+        job->counted_ms = job->ran_ms;
+        return 0;
     default:
         return -EBADMSG;
     }
@@ -87,12 +93,12 @@ static int replay_one(struct coordinator *coordinator, uint32_t type, const json
 
 static int replay(void *opaque, uint32_t type, const void *data, size_t size, struct error *error)
 {
-    struct coordinator *coordinator = opaque;
+    struct coordinator_job *job = opaque;
     json_t *record = json_loadb(data, size, 0, NULL);
     error->message[0] = '\0';
-    int code = record == NULL || (type != RECORD_JOB && !coordinator->known)
+    int code = record == NULL || (type != RECORD_JOB && !job->known)
                    ? -EBADMSG
-                   : replay_one(coordinator, type, record, error);
+                   : replay_one(job, type, record, error);
     json_decref(record);
     if (code < 0 && error->message[0] == '\0')
         error_set(error, code, "the journal does not fit the job");
@@ -101,15 +107,15 @@ static int replay(void *opaque, uint32_t type, const void *data, size_t size, st
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-static int append(struct coordinator *coordinator, enum record_type type, json_t *record,
+static int append(struct coordinator_job *job, enum record_type type, json_t *record,
                   struct error *error)
 {
     char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    int code = text != NULL ? journal_append(coordinator->journal, type, text, strlen(text), error)
+    int code = text != NULL ? journal_append(job->journal, type, text, strlen(text), error)
                             : error_set(error, -ENOMEM, "out of memory");
     free(text);
     json_decref(record);
-    coordinator->unsafe = true;
+    job->unsafe = true;
     return code;
 }
 
@@ -124,121 +130,132 @@ static json_t *with_identity(json_t *record, const struct ledger_identity *ident
     return record;
 }
 
-void record_order(struct coordinator *coordinator, const struct ledger_order *order)
+void coordinator_record_order(struct coordinator_job *job, const struct ledger_order *order)
 {
     struct error error;
     int code = 0;
     if (order->kind == LEDGER_MESSAGE)
-        code = append(coordinator, RECORD_MESSAGE,
+        code = append(job, RECORD_MESSAGE,
                       with_identity(json_pack("{s:s, s:s, s:s}", "from", order->peer, "to",
                                               order->actor, "name", order->name),
                                     &order->identity),
                       &error);
     else if (order->kind == LEDGER_OBJECT)
-        code = append(coordinator, RECORD_OBJECT,
+        code = append(job, RECORD_OBJECT,
                       with_identity(json_pack("{s:s, s:s, s:s?}", "key", order->key, "maker",
                                               order->actor, "for", order->peer),
                                     &order->identity),
                       &error);
     else if (order->kind == LEDGER_CLOSE)
         code = append(
-            coordinator, RECORD_CLOSE,
+            job, RECORD_CLOSE,
             json_pack("{s:s, s:I}", "family", order->actor, "count", (json_int_t)order->number),
             &error);
     else
         code = append(
-            coordinator, RECORD_DONE,
+            job, RECORD_DONE,
             json_pack("{s:s, s:I}", "actor", order->actor, "amount", (json_int_t)order->number),
             &error);
     if (code < 0)
-        coordinator_fail(coordinator, &error);
+        coordinator_job_fail(job, &error);
 }
 
-static int begin(struct coordinator *coordinator, struct error *error)
+void coordinator_record_spent(struct coordinator_job *job)
+{
+    struct error error;
+    job->counted_ms = job->ran_ms;
+    if (append(job, RECORD_SPENT,
+               json_pack("{s:I, s:I}", "ran_ms", (json_int_t)job->ran_ms, "worker_ms",
+                         (json_int_t)job->worker_ms),
+               &error) < 0)
+        coordinator_job_fail(job, &error);
+}
+
+static int begin(struct coordinator_job *job, struct error *error)
 {
     uint8_t random[16];
-    if (RAND_bytes(random, sizeof random) != 1)
+    if (job->options.name != NULL)
+        snprintf(job->name, sizeof job->name, "%s", job->options.name);
+    else if (RAND_bytes(random, sizeof random) != 1)
         return error_set(error, -EIO, "no random numbers");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(coordinator->job + 2 * i, 3, "%02x", random[i]);
-    return append(coordinator, RECORD_JOB,
-                  json_pack("{s:s, s:s, s:s}", "job", coordinator->job, "build", coordinator->build,
-                            "digest", coordinator->digest),
+    for (size_t i = 0; i < sizeof random && job->options.name == NULL; i++)
+        snprintf(job->name + 2 * i, 3, "%02x", random[i]);
+    return append(job, RECORD_JOB,
+                  json_pack("{s:s, s:s, s:s}", "job", job->name, "build",
+                            job->coordinator->options.build, "digest", job->options.digest),
                   error);
 }
 
-int record_open(struct coordinator *coordinator, struct error *error)
+int coordinator_record_open(struct coordinator_job *job, struct error *error)
 {
-    int code = journal_open(coordinator->loop, coordinator->options.journal, replay, coordinator,
-                            &coordinator->journal, error);
+    int code = journal_open(job->coordinator->loop, job->options.journal, replay, job,
+                            &job->journal, error);
     if (code < 0)
         return code;
-    coordinator->epoch = journal_epoch(coordinator->journal);
-    return coordinator->known ? 0 : begin(coordinator, error);
+    job->epoch = journal_epoch(job->journal);
+    return job->known ? 0 : begin(job, error);
 }
 
 /* ---- Made safe ----------------------------------------------------------------------------- */
 
 static void on_removed(void *opaque, const struct store_result *result)
 {
-    coordinator_operation_ended(opaque); /* what stays is of no harm */
+    coordinator_job_operation_ended(opaque); /* what stays is of no harm */
 }
 
-static void clean(struct coordinator *coordinator, const char *key)
+static void clean(struct coordinator_job *job, const char *key)
 {
     struct error error;
     bool prefix = key[strlen(key) - 1] == '/';
-    int code =
-        prefix ? store_delete_prefix(coordinator->store, key, on_removed, coordinator, NULL, &error)
-               : store_delete(coordinator->store, key, on_removed, coordinator, NULL, &error);
-    coordinator->operations += code == 0;
+    int code = prefix ? store_delete_prefix(job->store, key, on_removed, job, NULL, &error)
+                      : store_delete(job->store, key, on_removed, job, NULL, &error);
+    job->operations += code == 0;
 }
 
 static void on_synced(void *opaque, const struct error *failure)
 {
-    struct coordinator *coordinator = opaque;
-    coordinator->syncing = false;
-    while (!list_empty(&coordinator->safe_cleanups)) {
-        struct cleanup *cleanup = LIST_ENTRY(coordinator->safe_cleanups.next, struct cleanup, link);
-        if (failure == NULL && !coordinator->ending)
-            clean(coordinator, cleanup->key);
+    struct coordinator_job *job = opaque;
+    job->syncing = false;
+    while (!list_empty(&job->safe_cleanups)) {
+        struct cleanup *cleanup = LIST_ENTRY(job->safe_cleanups.next, struct cleanup, link);
+        if (failure == NULL && !job->ending)
+            clean(job, cleanup->key);
         list_remove(&cleanup->link);
         free(cleanup);
     }
     if (failure != NULL)
-        coordinator_fail(coordinator, failure);
-    coordinator_operation_ended(coordinator);
+        coordinator_job_fail(job, failure);
+    coordinator_job_operation_ended(job);
 }
 
-void record_cleanup(struct coordinator *coordinator, const char *key)
+void coordinator_record_cleanup(struct coordinator_job *job, const char *key)
 {
     struct cleanup *cleanup = calloc(1, sizeof *cleanup);
     if (cleanup == NULL)
         return; /* it stays there: of no harm */
     snprintf(cleanup->key, sizeof cleanup->key, "%s", key);
-    list_append(&coordinator->cleanups, &cleanup->link);
+    list_append(&job->cleanups, &cleanup->link);
 }
 
-void record_sync(struct coordinator *coordinator)
+void coordinator_record_sync(struct coordinator_job *job)
 {
     struct error error;
-    if (coordinator->syncing || coordinator->ending ||
-        (!coordinator->unsafe && list_empty(&coordinator->cleanups)))
+    if (job->syncing || job->ending || (!job->unsafe && list_empty(&job->cleanups)))
         return;
-    list_take(&coordinator->safe_cleanups, &coordinator->cleanups);
-    coordinator->unsafe = false;
-    if (journal_sync(coordinator->journal, on_synced, coordinator, &error) < 0) {
-        coordinator_fail(coordinator, &error);
+    list_take(&job->safe_cleanups, &job->cleanups);
+    job->unsafe = false;
+    if (journal_sync(job->journal, on_synced, job, &error) < 0) {
+        coordinator_job_fail(job, &error);
         return;
     }
-    coordinator->syncing = true;
-    coordinator->operations++;
+    job->syncing = true;
+    job->operations++;
 }
 
-void record_finished(struct coordinator *coordinator)
+void coordinator_record_finished(struct coordinator_job *job)
 {
     struct error error;
-    coordinator->recorded = true;
-    if (append(coordinator, RECORD_END, json_object(), &error) < 0)
-        coordinator_fail(coordinator, &error);
+    job->recorded = true;
+    if (append(job, RECORD_END, json_object(), &error) < 0)
+        coordinator_job_fail(job, &error);
 }

@@ -23,72 +23,72 @@ static int open_folder(const char *path, const char **name, struct error *error)
 
 /* ---- Inputs -------------------------------------------------------------------------------- */
 
-static const struct job_transfer *input_of(const struct coordinator *coordinator)
+static const struct job_transfer *input_of(const struct coordinator_job *job)
 {
-    return &coordinator->options.job->input[coordinator->inputs];
+    return &job->options.job->input[job->inputs];
 }
 
 static void on_input_adopted(void *opaque, const struct store_result *result)
 {
-    struct coordinator *coordinator = opaque;
+    struct coordinator_job *job = opaque;
     struct error error = result->error;
     if (error.code == -EEXIST)
         error_set(&error, -EEXIST,
                   "%s is another file than when this job was begun; remove its "
                   "store to begin anew",
-                  input_of(coordinator)->file);
+                  input_of(job)->file);
     if (error.code < 0) {
-        coordinator_fail(coordinator, &error);
+        coordinator_job_fail(job, &error);
     } else {
-        coordinator->inputs++;
-        transfer_inputs(coordinator);
+        job->inputs++;
+        coordinator_put_inputs(job);
     }
-    coordinator_operation_ended(coordinator);
+    coordinator_job_operation_ended(job);
 }
 
 static void on_input_put(void *opaque, const struct store_result *result)
 {
-    struct coordinator *coordinator = opaque;
+    struct coordinator_job *job = opaque;
     struct error error = result->error;
     int code = error.code;
-    if (code == 0 && !coordinator->ending)
-        code = store_adopt(coordinator->store, input_of(coordinator)->key, 1, &result->identity,
-                           on_input_adopted, coordinator, NULL, &error);
+    if (code == 0 && !job->ending)
+        code = store_adopt(job->store, input_of(job)->key, 1, &result->identity, on_input_adopted,
+                           job, NULL, &error);
     if (code < 0)
-        coordinator_fail(coordinator, &error);
-    else if (!coordinator->ending)
-        coordinator->operations++;
-    coordinator_operation_ended(coordinator);
+        coordinator_job_fail(job, &error);
+    else if (!job->ending)
+        job->operations++;
+    coordinator_job_operation_ended(job);
 }
 
-static int put_input(struct coordinator *coordinator, struct error *error)
+static int put_input(struct coordinator_job *job, struct error *error)
 {
-    const struct job_transfer *input = input_of(coordinator);
+    const struct job_transfer *input = input_of(job);
     const char *name;
     int folder = open_folder(input->file, &name, error);
     if (folder < 0)
         return folder;
     const struct store_put put = {.from = {folder, name}, .key = input->key, .attempt = 1};
-    int code = store_put(coordinator->store, &put, on_input_put, coordinator, NULL, error);
+    int code = store_put(job->store, &put, on_input_put, job, NULL, error);
     close(folder);
     return code;
 }
 
-void transfer_inputs(struct coordinator *coordinator)
+void coordinator_put_inputs(struct coordinator_job *job)
 {
     struct error error;
-    while (coordinator->inputs < coordinator->options.job->inputs &&
-           input_of(coordinator)->file[0] == '\0')
-        coordinator->inputs++;
-    if (coordinator->inputs == coordinator->options.job->inputs) {
-        coordinator->ready = true;
-        ledger_tick(coordinator->ledger, coordinator_now(coordinator));
-        if (ledger_result(coordinator->ledger, &error) == LEDGER_RUNNING)
-            crew_fill(coordinator);
-    } else if (put_input(coordinator, &error) < 0) {
-        coordinator_fail(coordinator, &error);
+    while (job->inputs < job->options.job->inputs &&
+           (job->options.elsewhere || input_of(job)->file[0] == '\0'))
+        job->inputs++;
+    if (job->inputs == job->options.job->inputs) {
+        job->ready = true;
+        ledger_tick(job->ledger, coordinator_job_now(job));
+        if (ledger_result(job->ledger, &error) == LEDGER_RUNNING)
+            crew_begin(job);
+    } else if (put_input(job, &error) < 0) {
+        coordinator_job_fail(job, &error);
     } else {
-        coordinator->operations++;
+        job->operations++;
     }
 }
 
@@ -96,39 +96,40 @@ void transfer_inputs(struct coordinator *coordinator)
 
 static void on_output(void *opaque, const struct store_result *result)
 {
-    struct coordinator *coordinator = opaque;
+    struct coordinator_job *job = opaque;
     if (result->error.code < 0) {
-        coordinator_fail(coordinator, &result->error);
+        coordinator_job_fail(job, &result->error);
     } else {
-        coordinator->outputs++;
-        transfer_outputs(coordinator);
+        job->outputs++;
+        coordinator_get_outputs(job);
     }
-    coordinator_operation_ended(coordinator);
+    coordinator_job_operation_ended(job);
 }
 
-static int get_output(struct coordinator *coordinator, struct error *error)
+static int get_output(struct coordinator_job *job, struct error *error)
 {
-    const struct job_transfer *output = &coordinator->options.job->output[coordinator->outputs];
+    const struct job_transfer *output = &job->options.job->output[job->outputs];
     const char *name;
     int folder = open_folder(output->file, &name, error);
     if (folder < 0)
         return folder;
     const struct store_get get = {.key = output->key, .to = {folder, name}, .length = STORE_TO_END};
-    int code = store_get(coordinator->store, &get, on_output, coordinator, NULL, error);
+    int code = store_get(job->store, &get, on_output, job, NULL, error);
     close(folder);
     return code;
 }
 
-void transfer_outputs(struct coordinator *coordinator)
+void coordinator_get_outputs(struct coordinator_job *job)
 {
-    const struct job *job = coordinator->options.job;
+    const struct job *what = job->options.job;
     struct error error;
-    while (coordinator->outputs < job->outputs && job->output[coordinator->outputs].file[0] == '\0')
-        coordinator->outputs++;
-    if (coordinator->outputs == job->outputs)
-        record_finished(coordinator);
-    else if (get_output(coordinator, &error) < 0)
-        coordinator_fail(coordinator, &error);
+    while (job->outputs < what->outputs &&
+           (job->options.elsewhere || what->output[job->outputs].file[0] == '\0'))
+        job->outputs++;
+    if (job->outputs == what->outputs)
+        coordinator_record_finished(job);
+    else if (get_output(job, &error) < 0)
+        coordinator_job_fail(job, &error);
     else
-        coordinator->operations++;
+        job->operations++;
 }

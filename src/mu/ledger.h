@@ -130,6 +130,9 @@ void ledger_lost(struct ledger *ledger, uint32_t worker, int64_t now);
 bool ledger_holds(const struct ledger *ledger, uint32_t worker, const char *actor,
                   uint32_t attempt);
 
+/* How many attempts a worker has; 0 for one that is not there. */
+int ledger_load(const struct ledger *ledger, uint32_t worker);
+
 /* What an attempt is at. */
 struct ledger_view {
     const char *state;
