@@ -34,8 +34,8 @@ struct checker {
 /* The place of a state, or of something in it. */
 static int fail_state(const struct checker *checker, int state, const char *reason)
 {
-    struct node node = node_member(checker->states, checker->job->state[state].name);
-    return node_fail(checker->reader, &node, "%s", reason);
+    struct node node = job_node_member(checker->states, checker->job->state[state].name);
+    return job_node_fail(checker->reader, &node, "%s", reason);
 }
 
 /* ---- The machine as a graph ---------------------------------------------------------------- */
@@ -92,7 +92,7 @@ static int check_quits(struct checker *checker)
     struct job *job = checker->job;
     bool *quits = arena_alloc(&checker->arena, (size_t)job->states, sizeof *quits);
     if (quits == NULL)
-        return node_no_memory(checker->reader);
+        return job_node_no_memory(checker->reader);
     for (bool changed = true; changed;) {
         changed = false;
         for (int i = 0; i < job->states; i++) {
@@ -116,7 +116,7 @@ static int check_circles(struct checker *checker)
     struct job *job = checker->job;
     bool *left = arena_alloc(&checker->arena, (size_t)job->states, sizeof *left);
     if (left == NULL)
-        return node_no_memory(checker->reader);
+        return job_node_no_memory(checker->reader);
     for (int i = 0; i < job->states; i++)
         left[i] = job_is_instant(&job->state[i]);
     for (bool changed = true; changed;) {
@@ -212,7 +212,7 @@ static int add_message(struct checker *checker, const struct scope *scope, int s
         .peer_group = find_group(checker, scope, &from->actor, filled->peer),
     };
     const struct message *added = &messages->message[messages->count - 1];
-    return added->peer != NULL && added->name != NULL ? 0 : node_no_memory(checker->reader);
+    return added->peer != NULL && added->name != NULL ? 0 : job_node_no_memory(checker->reader);
 }
 
 /* Fills the state's request in as far as is known, which checks it, and notes its messages. */
@@ -224,7 +224,7 @@ static int check_state(struct checker *checker, const struct scope *scope, int i
     struct error error = {0};
     int code = request_fill(scope, state, &request, &error);
     if (code == -ENOMEM)
-        return node_no_memory(checker->reader);
+        return job_node_no_memory(checker->reader);
     if (code < 0) {
         if (scope->of == SCOPE_GROUP)
             error_prefix(&error, "for %s '%s'", group->is_family ? "family" : "actor", group->name);
@@ -248,7 +248,7 @@ static int check_group(struct checker *checker, int group)
     sends->message = arena_alloc(&checker->arena, most, sizeof *sends->message);
     receives->message = arena_alloc(&checker->arena, most, sizeof *receives->message);
     if (sends->message == NULL || receives->message == NULL)
-        return node_no_memory(checker->reader);
+        return job_node_no_memory(checker->reader);
     int code = walk(checker, &scope);
     for (int i = 0; i < job->states && code >= 0; i++)
         if (checker->reached[i])
@@ -310,15 +310,16 @@ static int check_receive(struct checker *checker, int group, const struct messag
 {
     const struct job_group *sender = &checker->job->group[wanted->peer_group];
     const struct job_group *receiver = &checker->job->group[group];
-    struct node state = node_member(checker->states, checker->job->state[wanted->state].name);
+    struct node state = job_node_member(checker->states, checker->job->state[wanted->state].name);
     if (may_be_sent(checker, wanted->peer_group, group, wanted))
         return 0;
-    return node_fail(checker->reader, &state,
-                     "%s%s%sfor '%s', the message '%s' from '%s' is never "
-                     "sent by '%s' to '%s'",
-                     wanted->point != NULL ? "at point '" : "",
-                     wanted->point != NULL ? wanted->point : "", wanted->point != NULL ? "', " : "",
-                     receiver->name, wanted->name, wanted->peer, sender->name, receiver->name);
+    return job_node_fail(checker->reader, &state,
+                         "%s%s%sfor '%s', the message '%s' from '%s' is never "
+                         "sent by '%s' to '%s'",
+                         wanted->point != NULL ? "at point '" : "",
+                         wanted->point != NULL ? wanted->point : "",
+                         wanted->point != NULL ? "', " : "", receiver->name, wanted->name,
+                         wanted->peer, sender->name, receiver->name);
 }
 
 static int check_messages(struct checker *checker)
@@ -350,16 +351,16 @@ static bool closes(const struct job_state *state, int group)
 static int check_families(const struct checker *checker, const struct node *root)
 {
     const struct job *job = checker->job;
-    struct node actors = node_member(root, "actors");
+    struct node actors = job_node_member(root, "actors");
     for (int group = 0; group < job->groups; group++) {
         bool closed = !job->group[group].is_open;
         for (int i = 0; i < job->states; i++)
             closed |= closes(&job->state[i], group);
-        struct node node = node_element(&actors, (size_t)group);
+        struct node node = job_node_element(&actors, (size_t)group);
         if (!closed)
-            return node_fail(checker->reader, &node,
-                             "no point of a run closes the open family '%s'",
-                             job->group[group].name);
+            return job_node_fail(checker->reader, &node,
+                                 "no point of a run closes the open family '%s'",
+                                 job->group[group].name);
     }
     return 0;
 }
@@ -376,13 +377,13 @@ static int prepare(struct checker *checker)
     checker->receives = arena_alloc(arena, (size_t)job->groups, sizeof *checker->receives);
     bool good = checker->reached != NULL && checker->queue != NULL && checker->sends != NULL &&
                 checker->receives != NULL;
-    return good ? 0 : node_no_memory(checker->reader);
+    return good ? 0 : job_node_no_memory(checker->reader);
 }
 
 int job_check(const struct job_reader *reader, const struct node *root)
 {
-    struct node machine = node_member(root, "machine");
-    struct node states = node_member(&machine, "states");
+    struct node machine = job_node_member(root, "machine");
+    struct node states = job_node_member(&machine, "states");
     struct checker checker = {.reader = reader, .job = reader->job, .states = &states};
     int code = prepare(&checker);
     if (code >= 0)

@@ -21,8 +21,8 @@ static int read_value(const struct job_reader *reader, const struct node *node, 
                       struct job_value *value)
 {
     if (!value_from_json(node->json, type, value))
-        return node_fail(reader, node, "is not %s", job_type_name(type));
-    return type == JOB_STRING ? node_string(reader, node, &value->string) : 0;
+        return job_node_fail(reader, node, "is not %s", job_type_name(type));
+    return type == JOB_STRING ? job_node_string(reader, node, &value->string) : 0;
 }
 
 static int read_variable(const struct job_reader *reader, const struct node *node, const char *name,
@@ -33,18 +33,18 @@ static int read_variable(const struct job_reader *reader, const struct node *nod
                          : json_is_integer(node->json) ? JOB_INTEGER
                                                        : JOB_BOOLEAN;
     if (type == JOB_BOOLEAN && !json_is_boolean(node->json))
-        return node_fail(reader, node, "is neither a string nor an integer nor a boolean");
+        return job_node_fail(reader, node, "is neither a string nor an integer nor a boolean");
     if (!job_variable_name_valid(name))
-        return node_fail(reader, node,
-                         "is no name of a variable: at most %d small letters, digits and '_', "
-                         "beginning with a letter",
-                         JOB_MOST_NAME);
+        return job_node_fail(reader, node,
+                             "is no name of a variable: at most %d small letters, digits and '_', "
+                             "beginning with a letter",
+                             JOB_MOST_NAME);
     /* job->variables counts those before this one, and JSON repeats none. */
     if (job_find_variable(reader->job, name, &known))
-        return node_fail(reader, node, "is the name of a built-in variable");
+        return job_node_fail(reader, node, "is the name of a built-in variable");
     variable->name = arena_copy(&reader->job->arena, name, strlen(name));
     return variable->name != NULL ? read_value(reader, node, type, &variable->value)
-                                  : node_no_memory(reader);
+                                  : job_node_no_memory(reader);
 }
 
 static int read_variables(const struct job_reader *reader, const struct node *variables)
@@ -55,15 +55,15 @@ static int read_variables(const struct job_reader *reader, const struct node *va
     struct job *job = reader->job;
     if (variables->json == NULL)
         return 0;
-    int code = node_size(reader, variables, JSON_OBJECT, 0, JOB_MOST_VARIABLES, &count);
+    int code = job_node_size(reader, variables, JSON_OBJECT, 0, JOB_MOST_VARIABLES, &count);
     if (code < 0)
         return code;
     job->variable = arena_alloc(&job->arena, (size_t)count, sizeof *job->variable);
     if (job->variable == NULL)
-        return node_no_memory(reader);
+        return job_node_no_memory(reader);
     json_object_foreach(variables->json, name, json)
     {
-        struct node member = node_member(variables, name);
+        struct node member = job_node_member(variables, name);
         code = read_variable(reader, &member, name, &job->variable[job->variables]);
         if (code < 0)
             return code;
@@ -86,7 +86,7 @@ static int choose(const struct job_reader *reader, const struct job_choice *choi
                          reader->name, choice->variable, job_type_name(type), choice->value);
     if (type == JOB_STRING)
         value->string = arena_copy(&job->arena, choice->value, strlen(choice->value));
-    return type == JOB_STRING && value->string == NULL ? node_no_memory(reader) : 0;
+    return type == JOB_STRING && value->string == NULL ? job_node_no_memory(reader) : 0;
 }
 
 static int read_progress(const struct job_reader *reader, const struct node *node)
@@ -94,12 +94,12 @@ static int read_progress(const struct job_reader *reader, const struct node *nod
     struct job *job = reader->job;
     if (node->json == NULL)
         return 0;
-    int code = node_variable(reader, node, &job->progress);
+    int code = job_node_variable(reader, node, &job->progress);
     if (code < 0)
         return code;
     if (job->progress < 0 || job_variable_type(job, job->progress) != JOB_INTEGER)
-        return node_fail(reader, node, "'%s' is no integer that the job declares",
-                         job_variable_name(job, job->progress));
+        return job_node_fail(reader, node, "'%s' is no integer that the job declares",
+                             job_variable_name(job, job->progress));
     job->has_progress = true;
     return 0;
 }
@@ -113,19 +113,20 @@ static int read_overrides(const struct job_reader *reader, const struct node *va
     json_t *json;
     if (variables->json == NULL)
         return 0;
-    int code = node_size(reader, variables, JSON_OBJECT, 0, JOB_MOST_VARIABLES, &group->overrides);
+    int code =
+        job_node_size(reader, variables, JSON_OBJECT, 0, JOB_MOST_VARIABLES, &group->overrides);
     if (code < 0)
         return code;
     struct job_override *override =
         arena_alloc(&reader->job->arena, (size_t)group->overrides, sizeof *override);
     if (override == NULL)
-        return node_no_memory(reader);
+        return job_node_no_memory(reader);
     group->override = override;
     json_object_foreach(variables->json, name, json)
     {
-        struct node member = node_member(variables, name);
+        struct node member = job_node_member(variables, name);
         if (!job_find_variable(reader->job, name, &override->variable) || override->variable < 0)
-            return node_fail(reader, &member, "the job declares no variable '%s'", name);
+            return job_node_fail(reader, &member, "the job declares no variable '%s'", name);
         enum job_type type = job_variable_type(reader->job, override->variable);
         code = read_value(reader, &member, type, &(override++)->value);
         if (code < 0)
@@ -143,19 +144,19 @@ static int read_count(const struct job_reader *reader, const struct node *node,
         group->is_open = true;
         return 0;
     }
-    int code = node_operand(reader, node, JOB_INTEGER, &operand);
+    int code = job_node_operand(reader, node, JOB_INTEGER, &operand);
     if (code < 0)
         return code;
     group->count = operand.literal.integer;
     if (operand.is_text) {
         int variable = operand.text.part[0].variable;
         if (variable < 0)
-            return node_fail(reader, node, "a built-in variable is not known here");
+            return job_node_fail(reader, node, "a built-in variable is not known here");
         group->count = reader->job->variable[variable].value.integer;
     }
     if (group->count < 1 || group->count > JOB_MOST_ACTORS)
-        return node_fail(reader, node, "%" PRId64 " members are not in [1, %d]", group->count,
-                         JOB_MOST_ACTORS);
+        return job_node_fail(reader, node, "%" PRId64 " members are not in [1, %d]", group->count,
+                             JOB_MOST_ACTORS);
     return 0;
 }
 
@@ -164,15 +165,15 @@ static int read_group(const struct job_reader *reader, const struct node *node,
 {
     static const char *const alone[] = {"name", "variables", NULL};
     static const char *const family[] = {"family", "count", "variables", NULL};
-    struct node name = node_member(node, "name");
-    struct node family_name = node_member(node, "family");
-    struct node count = node_member(node, "count");
-    struct node variables = node_member(node, "variables");
+    struct node name = job_node_member(node, "name");
+    struct node family_name = job_node_member(node, "family");
+    struct node count = job_node_member(node, "count");
+    struct node variables = job_node_member(node, "variables");
     group->is_family = family_name.json != NULL;
     group->count = 1;
-    int code = node_object(reader, node, group->is_family ? family : alone);
+    int code = job_node_object(reader, node, group->is_family ? family : alone);
     if (code >= 0)
-        code = node_name(reader, group->is_family ? &family_name : &name, &group->name);
+        code = job_node_name(reader, group->is_family ? &family_name : &name, &group->name);
     if (code >= 0 && group->is_family) {
         group->count = 0;
         code = read_count(reader, &count, group);
@@ -192,8 +193,8 @@ static int check_last_group(const struct job_reader *reader, const struct node *
         if (strcmp(old->name, new->name) == 0 ||
             (!new->is_family &&actor_find_in(job, i, new->name, &actor)) ||
             (!old->is_family && actor_find_in(job, last, old->name, &actor)))
-            return node_fail(reader, node, "'%s' and '%s' name the same actors", old->name,
-                             new->name);
+            return job_node_fail(reader, node, "'%s' and '%s' name the same actors", old->name,
+                                 new->name);
     }
     return 0;
 }
@@ -203,14 +204,14 @@ static int read_actors(const struct job_reader *reader, const struct node *actor
     struct job *job = reader->job;
     int count;
     int64_t total = 0;
-    int code = node_size(reader, actors, JSON_ARRAY, 1, JOB_MOST_GROUPS, &count);
+    int code = job_node_size(reader, actors, JSON_ARRAY, 1, JOB_MOST_GROUPS, &count);
     if (code < 0)
         return code;
     job->group = arena_alloc(&job->arena, (size_t)count, sizeof *job->group);
     if (job->group == NULL)
-        return node_no_memory(reader);
+        return job_node_no_memory(reader);
     for (int i = 0; i < count && code >= 0; i++) {
-        struct node node = node_element(actors, (size_t)i);
+        struct node node = job_node_element(actors, (size_t)i);
         code = read_group(reader, &node, &job->group[i]);
         job->groups++;
         if (code >= 0)
@@ -218,8 +219,8 @@ static int read_actors(const struct job_reader *reader, const struct node *actor
         total += job->group[i].is_open ? 1 : job->group[i].count;
     }
     if (code >= 0 && total > JOB_MOST_ACTORS)
-        return node_fail(reader, actors, "are %" PRId64 " in all, more than %d", total,
-                         JOB_MOST_ACTORS);
+        return job_node_fail(reader, actors, "are %" PRId64 " in all, more than %d", total,
+                             JOB_MOST_ACTORS);
     return code;
 }
 
@@ -230,17 +231,17 @@ static int read_plain(const struct job_reader *reader, const struct node *node, 
 {
     struct job_text text;
     char buffer[VALUE_TEXT_SIZE];
-    int code = node_text(reader, node, false, &text);
+    int code = job_node_text(reader, node, false, &text);
     size_t length = 0;
     for (int pass = 0; pass < 2 && code >= 0; pass++) {
         char *end = pass == 1 ? arena_alloc(&reader->job->arena, length + 1, 1) : NULL;
         if (pass == 1 && end == NULL)
-            return node_no_memory(reader);
+            return job_node_no_memory(reader);
         *result = end;
         for (int i = 0; i < text.parts; i++) {
             const struct job_part *part = &text.part[i];
             if (part->literal == NULL && part->variable < 0)
-                return node_fail(reader, node, "a built-in variable is not known here");
+                return job_node_fail(reader, node, "a built-in variable is not known here");
             const char *word =
                 part->literal != NULL
                     ? part->literal
@@ -256,15 +257,15 @@ static int read_plain(const struct job_reader *reader, const struct node *node, 
 static int read_transfer(const struct job_reader *reader, const struct node *node,
                          struct job_transfer *transfer)
 {
-    struct node file = node_member(node, "file");
-    struct node key = node_member(node, "key");
-    int code = node_object(reader, node, (const char *const[]){"file", "key", NULL});
+    struct node file = job_node_member(node, "file");
+    struct node key = job_node_member(node, "key");
+    int code = job_node_object(reader, node, (const char *const[]){"file", "key", NULL});
     if (code >= 0)
         code = read_plain(reader, &file, &transfer->file);
     if (code >= 0)
         code = read_plain(reader, &key, &transfer->key);
     if (code >= 0 && (!job_path_valid(transfer->key) || job_key_reserved(transfer->key)))
-        return node_fail(reader, &key, "'%.100s' is no key", transfer->key);
+        return job_node_fail(reader, &key, "'%.100s' is no key", transfer->key);
     return code;
 }
 
@@ -273,14 +274,14 @@ static int read_transfers(const struct job_reader *reader, const struct node *no
 {
     if (node->json == NULL)
         return 0;
-    int code = node_size(reader, node, JSON_ARRAY, 0, JOB_MOST_TRANSFERS, count);
+    int code = job_node_size(reader, node, JSON_ARRAY, 0, JOB_MOST_TRANSFERS, count);
     if (code < 0)
         return code;
     *transfer = arena_alloc(&reader->job->arena, (size_t)*count, sizeof **transfer);
     if (*transfer == NULL)
-        return node_no_memory(reader);
+        return job_node_no_memory(reader);
     for (int i = 0; i < *count && code >= 0; i++) {
-        struct node element = node_element(node, (size_t)i);
+        struct node element = job_node_element(node, (size_t)i);
         code = read_transfer(reader, &element, &(*transfer)[i]);
     }
     return code;
@@ -294,19 +295,19 @@ static int read_head(const struct job_reader *reader, const struct node *root)
                                           "inputs", "outputs", "machine", "progress",  NULL};
     int64_t format;
     const char *text;
-    struct node format_node = node_member(root, "format");
-    struct node job = node_member(root, "job");
-    struct node about = node_member(root, "about");
+    struct node format_node = job_node_member(root, "format");
+    struct node job = job_node_member(root, "job");
+    struct node about = job_node_member(root, "about");
     /* The format comes first: another one may have other members. */
-    int code = json_is_object(root->json) ? 0 : node_fail(reader, root, "is not an object");
+    int code = json_is_object(root->json) ? 0 : job_node_fail(reader, root, "is not an object");
     if (code >= 0)
-        code = node_integer(reader, &format_node, JOB_FORMAT, JOB_FORMAT, &format);
+        code = job_node_integer(reader, &format_node, JOB_FORMAT, JOB_FORMAT, &format);
     if (code >= 0)
-        code = node_object(reader, root, allowed);
+        code = job_node_object(reader, root, allowed);
     if (code >= 0)
-        code = node_name(reader, &job, &reader->job->name);
+        code = job_node_name(reader, &job, &reader->job->name);
     if (code >= 0 && about.json != NULL)
-        code = node_string(reader, &about, &text);
+        code = job_node_string(reader, &about, &text);
     return code;
 }
 
@@ -314,12 +315,12 @@ static int read_job(const struct job_reader *reader, const struct node *root,
                     const struct job_choice *choice, int choices)
 {
     struct job *job = reader->job;
-    struct node variables = node_member(root, "variables");
-    struct node progress = node_member(root, "progress");
-    struct node actors = node_member(root, "actors");
-    struct node inputs = node_member(root, "inputs");
-    struct node outputs = node_member(root, "outputs");
-    struct node machine = node_member(root, "machine");
+    struct node variables = job_node_member(root, "variables");
+    struct node progress = job_node_member(root, "progress");
+    struct node actors = job_node_member(root, "actors");
+    struct node inputs = job_node_member(root, "inputs");
+    struct node outputs = job_node_member(root, "outputs");
+    struct node machine = job_node_member(root, "machine");
     int code = read_head(reader, root);
     if (code >= 0)
         code = read_variables(reader, &variables);

@@ -8,19 +8,19 @@
 
 #include "mu/value.h"
 
-struct node node_member(const struct node *object, const char *key)
+struct node job_node_member(const struct node *object, const char *key)
 {
     return (struct node){json_object_get(object->json, key), {&object->place, key, 0}};
 }
 
-struct node node_element(const struct node *array, size_t index)
+struct node job_node_element(const struct node *array, size_t index)
 {
     return (struct node){json_array_get(array->json, index), {&array->place, NULL, index}};
 }
 
 /* ---- Errors -------------------------------------------------------------------------------- */
 
-int node_fail(const struct job_reader *reader, const struct node *node, const char *format, ...)
+int job_node_fail(const struct job_reader *reader, const struct node *node, const char *format, ...)
 {
     va_list arguments;
     char reason[600], path[300];
@@ -33,15 +33,15 @@ int node_fail(const struct job_reader *reader, const struct node *node, const ch
                      path[0] != '\0' ? ": " : "", reason);
 }
 
-int node_no_memory(const struct job_reader *reader)
+int job_node_no_memory(const struct job_reader *reader)
 {
     return error_set(reader->error, -ENOMEM, "out of memory");
 }
 
 static int wrong_type(const struct job_reader *reader, const struct node *node, const char *wanted)
 {
-    return node->json == NULL ? node_fail(reader, node, "is missing")
-                              : node_fail(reader, node, "is not %s", wanted);
+    return node->json == NULL ? job_node_fail(reader, node, "is missing")
+                              : job_node_fail(reader, node, "is not %s", wanted);
 }
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
@@ -64,8 +64,8 @@ static void list_words(const char *const words[], char *list, size_t size)
     }
 }
 
-int node_object(const struct job_reader *reader, const struct node *node,
-                const char *const allowed[])
+int job_node_object(const struct job_reader *reader, const struct node *node,
+                    const char *const allowed[])
 {
     const char *key;
     json_t *value;
@@ -74,60 +74,61 @@ int node_object(const struct job_reader *reader, const struct node *node,
         return wrong_type(reader, node, "an object");
     json_object_foreach(node->json, key, value)
     {
-        struct node member = node_member(node, key);
+        struct node member = job_node_member(node, key);
         list_words(allowed, list, sizeof list);
         if (!is_among(key, allowed))
-            return node_fail(reader, &member, "is not expected here%s%s",
-                             allowed[0] != NULL ? ", only " : "", list);
+            return job_node_fail(reader, &member, "is not expected here%s%s",
+                                 allowed[0] != NULL ? ", only " : "", list);
     }
     return 0;
 }
 
-int node_size(const struct job_reader *reader, const struct node *node, json_type type,
-              size_t least, size_t most, int *size)
+int job_node_size(const struct job_reader *reader, const struct node *node, json_type type,
+                  size_t least, size_t most, int *size)
 {
     bool is_object = type == JSON_OBJECT;
     if (node->json == NULL || json_typeof(node->json) != type)
         return wrong_type(reader, node, is_object ? "an object" : "an array");
     size_t found = is_object ? json_object_size(node->json) : json_array_size(node->json);
     if (found < least || found > most)
-        return node_fail(reader, node, "has %zu %s, not %zu to %zu", found,
-                         is_object ? "members" : "elements", least, most);
+        return job_node_fail(reader, node, "has %zu %s, not %zu to %zu", found,
+                             is_object ? "members" : "elements", least, most);
     *size = (int)found;
     return 0;
 }
 
-int node_integer(const struct job_reader *reader, const struct node *node, int64_t least,
-                 int64_t most, int64_t *value)
+int job_node_integer(const struct job_reader *reader, const struct node *node, int64_t least,
+                     int64_t most, int64_t *value)
 {
     if (!json_is_integer(node->json))
         return wrong_type(reader, node, "an integer");
     *value = json_integer_value(node->json);
     if (*value < least || *value > most)
-        return node_fail(reader, node, "is not in [%" PRId64 ", %" PRId64 "]", least, most);
+        return job_node_fail(reader, node, "is not in [%" PRId64 ", %" PRId64 "]", least, most);
     return 0;
 }
 
-int node_string(const struct job_reader *reader, const struct node *node, const char **string)
+int job_node_string(const struct job_reader *reader, const struct node *node, const char **string)
 {
     if (!json_is_string(node->json))
         return wrong_type(reader, node, "a string");
     size_t length = json_string_length(node->json);
     if (length > JOB_MOST_TEXT)
-        return node_fail(reader, node, "has %zu bytes, more than %d", length, JOB_MOST_TEXT);
+        return job_node_fail(reader, node, "has %zu bytes, more than %d", length, JOB_MOST_TEXT);
     *string = arena_copy(&reader->job->arena, json_string_value(node->json), length);
-    return *string != NULL ? 0 : node_no_memory(reader);
+    return *string != NULL ? 0 : job_node_no_memory(reader);
 }
 
-int node_name(const struct job_reader *reader, const struct node *node, const char **name)
+int job_node_name(const struct job_reader *reader, const struct node *node, const char **name)
 {
-    int code = node_string(reader, node, name);
+    int code = job_node_string(reader, node, name);
     if (code < 0 || job_name_valid(*name))
         return code;
-    return node_fail(reader, node,
-                     "is no name: at most %d letters, digits, '.', '_' and '-', beginning with a "
-                     "letter or a digit",
-                     JOB_MOST_NAME);
+    return job_node_fail(
+        reader, node,
+        "is no name: at most %d letters, digits, '.', '_' and '-', beginning with a "
+        "letter or a digit",
+        JOB_MOST_NAME);
 }
 
 /* ---- Texts --------------------------------------------------------------------------------- */
@@ -148,7 +149,7 @@ struct text_parser {
 static int add_part(struct text_parser *parser, struct job_part part)
 {
     if (parser->parts == MOST_PARTS)
-        return node_fail(parser->reader, parser->node, "has more than %d parts", MOST_PARTS);
+        return job_node_fail(parser->reader, parser->node, "has more than %d parts", MOST_PARTS);
     parser->part[parser->parts++] = part;
     return 0;
 }
@@ -167,7 +168,7 @@ static int end_literal(struct text_parser *parser)
         return 0;
     const char *copy = arena_copy(&parser->reader->job->arena, parser->literal, parser->length);
     if (copy == NULL)
-        return node_no_memory(parser->reader);
+        return job_node_no_memory(parser->reader);
     parser->length = 0;
     return add_part(parser, (struct job_part){.literal = copy});
 }
@@ -180,10 +181,10 @@ static int add_variable(struct text_parser *parser, const char *name, size_t len
     snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1),
              name);
     if (length >= sizeof copy || !job_find_variable(parser->reader->job, copy, &part.variable))
-        return node_fail(parser->reader, parser->node, "there is no variable '%s'", copy);
+        return job_node_fail(parser->reader, parser->node, "there is no variable '%s'", copy);
     if (part.variable == JOB_NUMBER && !parser->at_point)
-        return node_fail(parser->reader, parser->node,
-                         "'${number}' is known only at a point of a run");
+        return job_node_fail(parser->reader, parser->node,
+                             "'${number}' is known only at a point of a run");
     int code = end_literal(parser);
     return code < 0 ? code : add_part(parser, part);
 }
@@ -202,8 +203,8 @@ static int parse_text(struct text_parser *parser, const char *text)
             if (code < 0)
                 return code;
         } else {
-            return node_fail(parser->reader, parser->node,
-                             "has a '$' that begins neither '${variable}' nor '$$'");
+            return job_node_fail(parser->reader, parser->node,
+                                 "has a '$' that begins neither '${variable}' nor '$$'");
         }
         text = end + 1;
     }
@@ -211,8 +212,8 @@ static int parse_text(struct text_parser *parser, const char *text)
     return end_literal(parser);
 }
 
-int node_text(const struct job_reader *reader, const struct node *node, bool at_point,
-              struct job_text *text)
+int job_node_text(const struct job_reader *reader, const struct node *node, bool at_point,
+                  struct job_text *text)
 {
     struct text_parser parser; /* large, so that only what is used is set */
     parser.reader = reader;
@@ -221,7 +222,7 @@ int node_text(const struct job_reader *reader, const struct node *node, bool at_
     parser.parts = 0;
     parser.length = 0;
     const char *string;
-    int code = node_string(reader, node, &string);
+    int code = job_node_string(reader, node, &string);
     if (code >= 0)
         code = parse_text(&parser, string);
     /* An empty string is one empty part: a text without parts was not given. */
@@ -232,13 +233,13 @@ int node_text(const struct job_reader *reader, const struct node *node, bool at_
     text->parts = parser.parts;
     text->part = arena_alloc(&reader->job->arena, (size_t)parser.parts, sizeof *text->part);
     if (text->part == NULL)
-        return node_no_memory(reader);
+        return job_node_no_memory(reader);
     memcpy(text->part, parser.part, (size_t)parser.parts * sizeof *text->part);
     return 0;
 }
 
-int node_operand(const struct job_reader *reader, const struct node *node, enum job_type type,
-                 struct job_operand *operand)
+int job_node_operand(const struct job_reader *reader, const struct node *node, enum job_type type,
+                     struct job_operand *operand)
 {
     *operand = (struct job_operand){.type = type};
     if (type != JOB_STRING && value_from_json(node->json, type, &operand->literal))
@@ -246,25 +247,26 @@ int node_operand(const struct job_reader *reader, const struct node *node, enum 
     if (!json_is_string(node->json))
         return wrong_type(reader, node, job_type_name(type));
     operand->is_text = true;
-    int code = node_text(reader, node, false, &operand->text);
+    int code = job_node_text(reader, node, false, &operand->text);
     if (code < 0 || type == JOB_STRING)
         return code;
     const struct job_part *part = operand->text.part;
     if (operand->text.parts == 1 && part->literal == NULL &&
         job_variable_type(reader->job, part->variable) == type)
         return 0;
-    return node_fail(reader, node, "is neither %s nor '${variable}' of one", job_type_name(type));
+    return job_node_fail(reader, node, "is neither %s nor '${variable}' of one",
+                         job_type_name(type));
 }
 
-int node_variable(const struct job_reader *reader, const struct node *node, int *variable)
+int job_node_variable(const struct job_reader *reader, const struct node *node, int *variable)
 {
     const char *name;
-    int code = node_string(reader, node, &name);
+    int code = job_node_string(reader, node, &name);
     if (code < 0)
         return code;
     if (!job_find_variable(reader->job, name, variable))
-        return node_fail(reader, node, "there is no variable '%s'", name);
+        return job_node_fail(reader, node, "there is no variable '%s'", name);
     if (*variable == JOB_NUMBER)
-        return node_fail(reader, node, "'number' is known only at a point of a run");
+        return job_node_fail(reader, node, "'number' is known only at a point of a run");
     return 0;
 }

@@ -46,7 +46,7 @@ static void free_attempt(struct attempt *attempt)
 
 static void forget_item(void *opaque, struct hash_link *link)
 {
-    item_forget(opaque, HASH_ENTRY(link, struct item, hash));
+    ledger_item_forget(opaque, HASH_ENTRY(link, struct item, hash));
 }
 
 static void free_entry(void *opaque, struct hash_link *link)
@@ -70,7 +70,7 @@ void ledger_free(struct ledger *ledger)
         list_remove(&seat->link);
         free(seat);
     }
-    orders_free(ledger);
+    ledger_orders_free(ledger);
     hash_release(&ledger->items);
     hash_release(&ledger->entries);
     free(ledger->count);
@@ -123,7 +123,7 @@ void ledger_states(const struct ledger *ledger, uint32_t *actors)
 bool ledger_look(const struct ledger *ledger, const struct ledger_call *call,
                  struct ledger_view *view)
 {
-    struct attempt *attempt = attempt_at((struct ledger *)ledger, call);
+    struct attempt *attempt = ledger_attempt_at((struct ledger *)ledger, call);
     if (attempt == NULL || attempt->ending)
         return false;
     *view = (struct ledger_view){.state = ledger->job->state[attempt->state.state].name,
@@ -136,7 +136,7 @@ bool ledger_look(const struct ledger *ledger, const struct ledger_call *call,
 static struct attempt *held_attempt(const struct ledger *ledger, uint32_t worker, const char *actor,
                                     uint32_t number)
 {
-    struct entry *entry = entry_named((struct ledger *)ledger, actor);
+    struct entry *entry = ledger_entry_named((struct ledger *)ledger, actor);
     for (int i = 0; entry != NULL && i < ATTEMPTS; i++) {
         struct attempt *attempt = entry->attempt[i];
         if (attempt && attempt->number == number && attempt->seat &&
@@ -161,27 +161,29 @@ static int unknown(const struct ledger *ledger)
 int ledger_replay_message(struct ledger *ledger, const struct ledger_label *label,
                           const struct ledger_identity *identity)
 {
-    struct entry *from = entry_named(ledger, label->from), *to = entry_named(ledger, label->to);
-    struct item *item = from && to ? message_of(ledger, from, to, label->name) : NULL;
+    struct entry *from = ledger_entry_named(ledger, label->from),
+                 *to = ledger_entry_named(ledger, label->to);
+    struct item *item = from && to ? ledger_message_item(ledger, from, to, label->name) : NULL;
     if (item == NULL)
         return unknown(ledger);
     item->identity = *identity;
     item->known = true;
-    item_set(ledger, item, ITEM_DURABLE);
+    ledger_item_set(ledger, item, ITEM_DURABLE);
     return 0;
 }
 
 int ledger_replay_object(struct ledger *ledger, const char *key, const char *maker,
                          const char *peer, const struct ledger_identity *identity)
 {
-    struct entry *from = entry_named(ledger, maker), *to = peer ? entry_named(ledger, peer) : NULL;
+    struct entry *from = ledger_entry_named(ledger, maker),
+                 *to = peer ? ledger_entry_named(ledger, peer) : NULL;
     bool good = from && (to || !peer) && !job_key_reserved(key);
-    struct item *item = good ? object_of(ledger, key, from, to) : NULL;
+    struct item *item = good ? ledger_object_item(ledger, key, from, to) : NULL;
     if (item == NULL)
         return unknown(ledger);
     item->identity = *identity;
     item->known = true;
-    item_set(ledger, item, ITEM_DURABLE);
+    ledger_item_set(ledger, item, ITEM_DURABLE);
     return 0;
 }
 
@@ -198,16 +200,16 @@ int ledger_replay_close(struct ledger *ledger, const char *family, int64_t count
 
 int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount)
 {
-    struct entry *entry = entry_named(ledger, actor);
+    struct entry *entry = ledger_entry_named(ledger, actor);
     if (entry == NULL)
         return unknown(ledger);
-    entry_uncount(ledger, entry);
-    entry_count(ledger, entry, amount);
+    ledger_entry_uncount(ledger, entry);
+    ledger_entry_count(ledger, entry, amount);
     while (!list_empty(&entry->inbox))
-        item_forget(ledger, LIST_ENTRY(entry->inbox.next, struct item, link));
+        ledger_item_forget(ledger, LIST_ENTRY(entry->inbox.next, struct item, link));
     struct list_link *head = &entry->kept;
     for (struct list_link *link = head->next; link != head; link = link->next)
-        item_set(ledger, LIST_ENTRY(link, struct item, link), ITEM_MISSING);
+        ledger_item_set(ledger, LIST_ENTRY(link, struct item, link), ITEM_MISSING);
     return 0;
 }
 
@@ -234,12 +236,12 @@ void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t no
 
 void ledger_lost(struct ledger *ledger, uint32_t worker, int64_t now)
 {
-    struct seat *seat = seat_find(ledger, worker);
+    struct seat *seat = ledger_seat(ledger, worker);
     ledger->now = now;
     if (seat == NULL)
         return;
     while (!list_empty(&seat->attempts))
-        attempt_end(ledger, LIST_ENTRY(seat->attempts.next, struct attempt, of_seat), false);
+        ledger_attempt_end(ledger, LIST_ENTRY(seat->attempts.next, struct attempt, of_seat), false);
     list_remove(&seat->link);
     ledger->slots -= seat->slots;
     ledger->workers--;
@@ -256,13 +258,13 @@ void ledger_held(struct ledger *ledger, uint32_t worker, const struct ledger_cal
             attempt->reached = true;
         return;
     }
-    struct seat *seat = seat_find(ledger, worker);
+    struct seat *seat = ledger_seat(ledger, worker);
     for (struct list_link *link = seat ? seat->attempts.next : NULL;
          seat != NULL && link != &seat->attempts; link = link->next) {
         struct attempt *attempt = LIST_ENTRY(link, struct attempt, of_seat);
         attempt->wait[WAIT_REQUEST].fetched = attempt->wait[WAIT_POINT].fetched = false;
         if (!attempt->reached && attempt->wait[WAIT_REQUEST].ordered)
-            order_request(ledger, attempt);
+            ledger_order_request(ledger, attempt);
         attempt->reached = false;
     }
 }
@@ -273,36 +275,37 @@ void ledger_stored(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_label *label, const struct ledger_identity *identity,
                    int64_t now)
 {
-    struct entry *from = entry_named(ledger, label->from), *to = entry_named(ledger, label->to);
+    struct entry *from = ledger_entry_named(ledger, label->from),
+                 *to = ledger_entry_named(ledger, label->to);
     ledger->now = now;
     if (from == NULL || to == NULL || ledger->result != LEDGER_RUNNING)
         return;
     if (to->status == ENTRY_DONE) {
         char key[JOB_MOST_PATH + 1];
         ledger_message_key(label, key);
-        order_delete(ledger, key, call->attempt);
+        ledger_order_delete(ledger, key, call->attempt);
         return;
     }
-    struct item *item = message_of(ledger, from, to, label->name);
-    if (item == NULL || !item_made(ledger, item, identity, from))
+    struct item *item = ledger_message_item(ledger, from, to, label->name);
+    if (item == NULL || !ledger_item_made(ledger, item, identity, from))
         return;
     if (item->status == ITEM_MISSING)
-        item_set(ledger, item, ITEM_COMING);
-    struct ledger_order *order = order_new(ledger, LEDGER_ADOPT);
+        ledger_item_set(ledger, item, ITEM_COMING);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_ADOPT);
     if (order == NULL)
         return;
-    order_item(ledger, order, item);
+    ledger_order_item(ledger, order, item);
     order->attempt = call->attempt;
 }
 
 static void adopted(struct ledger *ledger, struct item *item)
 {
     struct ledger_order *order =
-        order_new(ledger, item->is_message ? LEDGER_MESSAGE : LEDGER_OBJECT);
+        ledger_order_new(ledger, item->is_message ? LEDGER_MESSAGE : LEDGER_OBJECT);
     if (order != NULL)
-        order_item(ledger, order, item);
-    item_set(ledger, item, ITEM_DURABLE);
-    entry_settle(ledger, item->from);
+        ledger_order_item(ledger, order, item);
+    ledger_item_set(ledger, item, ITEM_DURABLE);
+    ledger_entry_settle(ledger, item->from);
 }
 
 /* What was put is gone, or is something else: its maker has to make it again. */
@@ -318,7 +321,7 @@ static void not_adopted(struct ledger *ledger, struct item *item, int code)
         return;
     }
     struct entry *from = item->from;
-    item_set(ledger, item, ITEM_MISSING);
+    ledger_item_set(ledger, item, ITEM_MISSING);
     if (++item->losses > LOSSES) {
         error_set(&error, code, "'%s' of '%s' cannot be kept in the store: %s", item->key,
                   from->name, error_reason(code));
@@ -326,17 +329,17 @@ static void not_adopted(struct ledger *ledger, struct item *item, int code)
     }
     for (int i = 0; i < ATTEMPTS; i++)
         if (from->attempt[i] != NULL && from->status == ENTRY_LIVE)
-            attempt_end(ledger, from->attempt[i], true);
+            ledger_attempt_end(ledger, from->attempt[i], true);
 }
 
 void ledger_adopted(struct ledger *ledger, const char *key, uint32_t attempt, int code, int64_t now)
 {
-    struct item *item = item_find(ledger, key);
+    struct item *item = ledger_item(ledger, key);
     ledger->now = now;
     if (ledger->result != LEDGER_RUNNING)
         return;
     if (item == NULL || (item->to != NULL && item->to->status == ENTRY_DONE))
-        order_delete(ledger, key, code == 0 ? 0 : attempt);
+        ledger_order_delete(ledger, key, code == 0 ? 0 : attempt);
     else if (item->status != ITEM_DURABLE && code == 0)
         adopted(ledger, item);
     else if (item->status != ITEM_DURABLE || code == -EEXIST)
@@ -354,11 +357,11 @@ static void fetch(struct ledger *ledger, struct attempt *attempt, struct wait *w
     int64_t since = wait->since > item->durable_at ? wait->since : item->durable_at;
     if (ledger->now - since < ledger->limits.patience_ms || attempt->seat == NULL)
         return;
-    struct ledger_order *order = order_new(ledger, LEDGER_FETCH);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_FETCH);
     if (order == NULL)
         return;
     wait->fetched = true;
-    order_item(ledger, order, item);
+    ledger_order_item(ledger, order, item);
     order->worker = attempt->seat->worker;
 }
 

@@ -14,7 +14,7 @@ static void no_memory(struct ledger *ledger)
 
 /* ---- Actors -------------------------------------------------------------------------------- */
 
-struct entry *entry_of(struct ledger *ledger, struct actor actor)
+struct entry *ledger_entry(struct ledger *ledger, struct actor actor)
 {
     uint64_t hash = hash_number((uint64_t)actor.group << 32 ^ (uint64_t)actor.index);
     for (struct hash_link *link = hash_first(&ledger->entries, hash); link;
@@ -37,21 +37,21 @@ struct entry *entry_of(struct ledger *ledger, struct actor actor)
     return entry;
 }
 
-bool actor_is_within(const struct ledger *ledger, struct actor actor)
+bool ledger_has_actor(const struct ledger *ledger, struct actor actor)
 {
     int64_t count = ledger->count[actor.group];
     return actor_exists(ledger->job, actor) && (count < 0 || actor.index < count);
 }
 
-struct entry *entry_named(struct ledger *ledger, const char *name)
+struct entry *ledger_entry_named(struct ledger *ledger, const char *name)
 {
     struct actor actor;
-    if (!actor_find(ledger->job, name, &actor) || !actor_is_within(ledger, actor))
+    if (!actor_find(ledger->job, name, &actor) || !ledger_has_actor(ledger, actor))
         return NULL;
-    return entry_of(ledger, actor);
+    return ledger_entry(ledger, actor);
 }
 
-struct seat *seat_find(struct ledger *ledger, uint32_t worker)
+struct seat *ledger_seat(struct ledger *ledger, uint32_t worker)
 {
     for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
         struct seat *seat = LIST_ENTRY(link, struct seat, link);
@@ -63,13 +63,13 @@ struct seat *seat_find(struct ledger *ledger, uint32_t worker)
 
 int ledger_load(const struct ledger *ledger, uint32_t worker)
 {
-    const struct seat *seat = seat_find((struct ledger *)ledger, worker);
+    const struct seat *seat = ledger_seat((struct ledger *)ledger, worker);
     return seat != NULL ? seat->load : 0;
 }
 
-struct attempt *attempt_at(struct ledger *ledger, const struct ledger_call *call)
+struct attempt *ledger_attempt_at(struct ledger *ledger, const struct ledger_call *call)
 {
-    struct entry *entry = entry_named(ledger, call->actor);
+    struct entry *entry = ledger_entry_named(ledger, call->actor);
     for (int i = 0; entry != NULL && i < ATTEMPTS; i++) {
         struct attempt *attempt = entry->attempt[i];
         if (attempt && attempt->number == call->attempt && attempt->request == call->request)
@@ -80,7 +80,7 @@ struct attempt *attempt_at(struct ledger *ledger, const struct ledger_call *call
 
 /* ---- Messages and objects ------------------------------------------------------------------ */
 
-struct item *item_find(struct ledger *ledger, const char *key)
+struct item *ledger_item(struct ledger *ledger, const char *key)
 {
     uint64_t hash = hash_text(HASH_BEGIN, key);
     for (struct hash_link *link = hash_first(&ledger->items, hash); link; link = hash_next(link)) {
@@ -112,13 +112,13 @@ static struct item *item_new(struct ledger *ledger, const char *key, const char 
     return item;
 }
 
-struct item *message_of(struct ledger *ledger, struct entry *from, struct entry *to,
-                        const char *name)
+struct item *ledger_message_item(struct ledger *ledger, struct entry *from, struct entry *to,
+                                 const char *name)
 {
     const struct ledger_label label = {from->name, to->name, name};
     char key[JOB_MOST_PATH + 1];
     ledger_message_key(&label, key);
-    struct item *item = item_find(ledger, key);
+    struct item *item = ledger_item(ledger, key);
     if (item == NULL && (item = item_new(ledger, key, name)) != NULL) {
         item->is_message = true;
         item->from = from;
@@ -128,10 +128,10 @@ struct item *message_of(struct ledger *ledger, struct entry *from, struct entry 
     return item;
 }
 
-struct item *object_of(struct ledger *ledger, const char *key, struct entry *maker,
-                       struct entry *kept)
+struct item *ledger_object_item(struct ledger *ledger, const char *key, struct entry *maker,
+                                struct entry *kept)
 {
-    struct item *item = item_find(ledger, key);
+    struct item *item = ledger_item(ledger, key);
     if (item != NULL && item->from != maker) {
         struct error error;
         error_set(&error, -EINVAL, "object '%s' is made by '%s' and by '%s'", key, item->from->name,
@@ -148,7 +148,7 @@ struct item *object_of(struct ledger *ledger, const char *key, struct entry *mak
     return item;
 }
 
-void item_forget(struct ledger *ledger, struct item *item)
+void ledger_item_forget(struct ledger *ledger, struct item *item)
 {
     list_remove(&item->link);
     hash_remove(&ledger->items, &item->hash);

@@ -24,8 +24,8 @@ static void write_sum(const struct ledger_identity *identity, char text[17])
         snprintf(text + 2 * i, 3, "%02x", identity->sha256[i]);
 }
 
-bool item_made(struct ledger *ledger, struct item *item, const struct ledger_identity *identity,
-               const struct entry *maker)
+bool ledger_item_made(struct ledger *ledger, struct item *item,
+                      const struct ledger_identity *identity, const struct entry *maker)
 {
     if (!item->known) {
         item->identity = *identity;
@@ -60,12 +60,12 @@ static void tell(struct ledger *ledger, struct entry *entry, const struct item *
         struct attempt *attempt = entry->attempt[i];
         if (attempt == NULL || !awaits(attempt, item))
             continue;
-        attempt_recount(ledger, attempt);
-        attempt_go_on(ledger, attempt);
+        ledger_attempt_recount(ledger, attempt);
+        ledger_attempt_go_on(ledger, attempt);
     }
 }
 
-void item_set(struct ledger *ledger, struct item *item, enum item_status status)
+void ledger_item_set(struct ledger *ledger, struct item *item, enum item_status status)
 {
     if (item->status == status)
         return;
@@ -92,19 +92,19 @@ static void make_again(struct ledger *ledger, struct item *item)
     if (item->status != ITEM_MISSING || item->from->status != ENTRY_DONE || item->again)
         return;
     item->again = true;
-    entry_ready(ledger, item->from);
+    ledger_entry_ready(ledger, item->from);
 }
 
-void item_lost(struct ledger *ledger, struct item *item)
+void ledger_item_lost(struct ledger *ledger, struct item *item)
 {
     item->losses++;
-    item_set(ledger, item, ITEM_MISSING);
+    ledger_item_set(ledger, item, ITEM_MISSING);
     make_again(ledger, item);
 }
 
-void item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item)
+void ledger_item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item)
 {
     attempt->wait[wait] = (struct wait){.item = item, .since = ledger->now};
     make_again(ledger, item);
-    attempt_recount(ledger, attempt);
+    ledger_attempt_recount(ledger, attempt);
 }

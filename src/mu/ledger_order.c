@@ -11,7 +11,7 @@ static void no_memory(struct ledger *ledger)
     ledger_fail(ledger, &error);
 }
 
-struct ledger_order *order_new(struct ledger *ledger, enum ledger_kind kind)
+struct ledger_order *ledger_order_new(struct ledger *ledger, enum ledger_kind kind)
 {
     struct queued_order *queued = calloc(1, sizeof *queued);
     if (queued == NULL) {
@@ -24,7 +24,7 @@ struct ledger_order *order_new(struct ledger *ledger, enum ledger_kind kind)
     return &queued->order;
 }
 
-const char *order_text(struct ledger *ledger, struct ledger_order *order, const char *text)
+const char *ledger_order_text(struct ledger *ledger, struct ledger_order *order, const char *text)
 {
     if (text == NULL)
         return NULL;
@@ -34,68 +34,70 @@ const char *order_text(struct ledger *ledger, struct ledger_order *order, const 
     return copy == NULL ? "" : copy;
 }
 
-void order_to(struct ledger *ledger, struct ledger_order *order, const struct attempt *attempt)
+void ledger_order_to(struct ledger *ledger, struct ledger_order *order,
+                     const struct attempt *attempt)
 {
     order->worker = attempt->seat->worker;
-    order->actor = order_text(ledger, order, attempt->entry->name);
+    order->actor = ledger_order_text(ledger, order, attempt->entry->name);
     order->attempt = attempt->number;
     order->request = attempt->request;
     order->point = attempt->point;
 }
 
-void order_item(struct ledger *ledger, struct ledger_order *order, const struct item *item)
+void ledger_order_item(struct ledger *ledger, struct ledger_order *order, const struct item *item)
 {
-    order->key = order_text(ledger, order, item->key);
+    order->key = ledger_order_text(ledger, order, item->key);
     order->identity = item->identity;
     if (item->is_message) {
-        order->peer = order_text(ledger, order, item->from->name);
-        order->name = order_text(ledger, order, item->name);
-        order->actor = order_text(ledger, order, item->to->name);
+        order->peer = ledger_order_text(ledger, order, item->from->name);
+        order->name = ledger_order_text(ledger, order, item->name);
+        order->actor = ledger_order_text(ledger, order, item->to->name);
     } else {
-        order->actor = order_text(ledger, order, item->from->name);
-        order->peer = item->to ? order_text(ledger, order, item->to->name) : NULL;
+        order->actor = ledger_order_text(ledger, order, item->from->name);
+        order->peer = item->to ? ledger_order_text(ledger, order, item->to->name) : NULL;
     }
 }
 
-void order_delete(struct ledger *ledger, const char *key, uint32_t attempt)
+void ledger_order_delete(struct ledger *ledger, const char *key, uint32_t attempt)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_DELETE);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_DELETE);
     if (order == NULL)
         return;
-    order->key = order_text(ledger, order, key);
+    order->key = ledger_order_text(ledger, order, key);
     order->attempt = attempt;
 }
 
-void order_request(struct ledger *ledger, struct attempt *attempt)
+void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_REQUEST);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_REQUEST);
     struct error error;
     if (order == NULL)
         return;
-    order_to(ledger, order, attempt);
+    ledger_order_to(ledger, order, attempt);
     attempt->wait[WAIT_REQUEST].ordered = true;
     if (machine_request(ledger->job, attempt->entry->actor, &attempt->state, &order->what, &error) <
         0)
         ledger_fail(ledger, &error);
 }
 
-void order_point(struct ledger *ledger, struct attempt *attempt, bool nothing)
+void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool nothing)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_POINT);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_POINT);
     if (order == NULL)
         return;
-    order_to(ledger, order, attempt);
+    ledger_order_to(ledger, order, attempt);
     attempt->wait[WAIT_POINT].ordered = true;
     const struct machine_request *what = &attempt->point_what;
-    const struct entry *entry = what->kind == JOB_NEEDED ? entry_named(ledger, what->peer) : NULL;
+    const struct entry *entry =
+        what->kind == JOB_NEEDED ? ledger_entry_named(ledger, what->peer) : NULL;
     order->number = entry != NULL && entry->status != ENTRY_DONE;
     order->what = (struct machine_request){
         .kind = nothing ? JOB_CLOSE : what->kind,
-        .key = order_text(ledger, order, what->key),
-        .file = order_text(ledger, order, what->file),
-        .text = order_text(ledger, order, what->text),
-        .peer = order_text(ledger, order, what->peer),
-        .name = order_text(ledger, order, what->name),
+        .key = ledger_order_text(ledger, order, what->key),
+        .file = ledger_order_text(ledger, order, what->file),
+        .text = ledger_order_text(ledger, order, what->text),
+        .peer = ledger_order_text(ledger, order, what->peer),
+        .name = ledger_order_text(ledger, order, what->name),
         .priority = attempt->what.priority,
     };
 }
@@ -119,7 +121,7 @@ void ledger_order_free(struct ledger_order *order)
     arena_free(&order->arena);
 }
 
-void orders_free(struct ledger *ledger)
+void ledger_orders_free(struct ledger *ledger)
 {
     struct ledger_order order;
     while (ledger_order(ledger, &order))

@@ -128,59 +128,61 @@ struct ledger {
 };
 
 /* ledger_find.c */
-struct entry *entry_of(struct ledger *ledger, struct actor actor); /* makes it; NULL: no memory */
-struct entry *entry_named(struct ledger *ledger,
-                          const char *name); /* NULL where the job has none */
-struct seat *seat_find(struct ledger *ledger, uint32_t worker);
-struct attempt *attempt_at(struct ledger *ledger, const struct ledger_call *call);
-struct item *item_find(struct ledger *ledger, const char *key);
+struct entry *ledger_entry(struct ledger *ledger,
+                           struct actor actor); /* makes it; NULL: no memory */
+struct entry *ledger_entry_named(struct ledger *ledger,
+                                 const char *name); /* NULL where the job has none */
+struct seat *ledger_seat(struct ledger *ledger, uint32_t worker);
+struct attempt *ledger_attempt_at(struct ledger *ledger, const struct ledger_call *call);
+struct item *ledger_item(struct ledger *ledger, const char *key);
 /* The item, made where it is not there; NULL when that failed the job. */
-struct item *message_of(struct ledger *ledger, struct entry *from, struct entry *to,
-                        const char *name);
-struct item *object_of(struct ledger *ledger, const char *key, struct entry *maker,
-                       struct entry *kept);
-void item_forget(struct ledger *ledger, struct item *item);
+struct item *ledger_message_item(struct ledger *ledger, struct entry *from, struct entry *to,
+                                 const char *name);
+struct item *ledger_object_item(struct ledger *ledger, const char *key, struct entry *maker,
+                                struct entry *kept);
+void ledger_item_forget(struct ledger *ledger, struct item *item);
 /* False where the family has ended before it. */
-bool actor_is_within(const struct ledger *ledger, struct actor actor);
+bool ledger_has_actor(const struct ledger *ledger, struct actor actor);
 
 /* ledger_order.c: NULL, and the job has failed, where there is no memory. */
-struct ledger_order *order_new(struct ledger *ledger, enum ledger_kind kind);
-const char *order_text(struct ledger *ledger, struct ledger_order *order, const char *text);
-void order_to(struct ledger *ledger, struct ledger_order *order, const struct attempt *attempt);
-void order_item(struct ledger *ledger, struct ledger_order *order, const struct item *item);
-void order_delete(struct ledger *ledger, const char *key, uint32_t attempt);
-void order_request(struct ledger *ledger, struct attempt *attempt);
-void order_point(struct ledger *ledger, struct attempt *attempt, bool nothing);
-void orders_free(struct ledger *ledger);
+struct ledger_order *ledger_order_new(struct ledger *ledger, enum ledger_kind kind);
+const char *ledger_order_text(struct ledger *ledger, struct ledger_order *order, const char *text);
+void ledger_order_to(struct ledger *ledger, struct ledger_order *order,
+                     const struct attempt *attempt);
+void ledger_order_item(struct ledger *ledger, struct ledger_order *order, const struct item *item);
+void ledger_order_delete(struct ledger *ledger, const char *key, uint32_t attempt);
+void ledger_order_request(struct ledger *ledger, struct attempt *attempt);
+void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool nothing);
+void ledger_orders_free(struct ledger *ledger);
 
 /* ledger_item.c */
 /* It was made; fails the job where it is not what it was before. False then. */
-bool item_made(struct ledger *ledger, struct item *item, const struct ledger_identity *identity,
-               const struct entry *maker);
-void item_set(struct ledger *ledger, struct item *item, enum item_status status);
+bool ledger_item_made(struct ledger *ledger, struct item *item,
+                      const struct ledger_identity *identity, const struct entry *maker);
+void ledger_item_set(struct ledger *ledger, struct item *item, enum item_status status);
 /* Its copy is gone: it is to be made again. */
-void item_lost(struct ledger *ledger, struct item *item);
+void ledger_item_lost(struct ledger *ledger, struct item *item);
 /* Makes `attempt` wait for it; its maker runs again if nobody else would make it. */
-void item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item);
+void ledger_item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item);
 
 /* ledger_step.c */
 /* Does what the machine says next. */
-void attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
-                     const struct error *error);
+void ledger_attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
+                            const struct error *error);
 /* It is done, and has done this much; or is so no more. */
-void entry_count(struct ledger *ledger, struct entry *entry, int64_t amount);
-void entry_uncount(struct ledger *ledger, struct entry *entry);
+void ledger_entry_count(struct ledger *ledger, struct entry *entry, int64_t amount);
+void ledger_entry_uncount(struct ledger *ledger, struct entry *entry);
 /* The actor is done if nothing is pending. */
-void entry_settle(struct ledger *ledger, struct entry *entry);
+void ledger_entry_settle(struct ledger *ledger, struct entry *entry);
 /* Sends what was held back until its object was there. */
-void attempt_go_on(struct ledger *ledger, struct attempt *attempt);
+void ledger_attempt_go_on(struct ledger *ledger, struct attempt *attempt);
 
 /* ledger_schedule.c */
-void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat);
+void ledger_attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat);
 /* Ends the attempt; the actor is run again if it has no other. `drop`: the worker is told. */
-void attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop);
-void attempt_recount(struct ledger *ledger, struct attempt *attempt);
-void entry_ready(struct ledger *ledger, struct entry *entry);
+void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop);
+void ledger_attempt_recount(struct ledger *ledger, struct attempt *attempt);
+void ledger_entry_ready(struct ledger *ledger, struct entry *entry);
 /* Starts what can be started; finds out that nothing goes on. After each happening. */
 void ledger_schedule(struct ledger *ledger);
 void ledger_stragglers(struct ledger *ledger);

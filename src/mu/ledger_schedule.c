@@ -14,7 +14,7 @@ static bool waits(const struct attempt *attempt)
     return false;
 }
 
-void attempt_recount(struct ledger *ledger, struct attempt *attempt)
+void ledger_attempt_recount(struct ledger *ledger, struct attempt *attempt)
 {
     bool now = waits(attempt);
     ledger->waiting += now - attempt->counted;
@@ -29,7 +29,7 @@ static int free_place(const struct entry *entry)
     return -1;
 }
 
-void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat)
+void ledger_attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat)
 {
     struct attempt *attempt = calloc(1, sizeof *attempt);
     struct error error;
@@ -51,7 +51,7 @@ void attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat
         entry->status = ENTRY_LIVE;
     }
     int result = machine_start(ledger->job, entry->actor, &attempt->state, &error);
-    attempt_advance(ledger, attempt, result, &error);
+    ledger_attempt_advance(ledger, attempt, result, &error);
 }
 
 static void leave_seat(struct attempt *attempt)
@@ -64,18 +64,18 @@ static void leave_seat(struct attempt *attempt)
 
 static void order_drop(struct ledger *ledger, const struct attempt *attempt)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_DROP);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_DROP);
     if (order != NULL)
-        order_to(ledger, order, attempt);
+        ledger_order_to(ledger, order, attempt);
 }
 
-void attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop)
+void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop)
 {
     struct entry *entry = attempt->entry;
     if (drop && attempt->seat != NULL)
         order_drop(ledger, attempt);
     memset(attempt->wait, 0, sizeof attempt->wait);
-    attempt_recount(ledger, attempt);
+    ledger_attempt_recount(ledger, attempt);
     leave_seat(attempt);
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] == attempt)
@@ -86,7 +86,7 @@ void attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop)
     machine_request_free(&attempt->what);
     free(attempt);
     if (entry->status == ENTRY_LIVE && entry->attempt[0] == NULL && entry->attempt[1] == NULL)
-        entry_ready(ledger, entry);
+        ledger_entry_ready(ledger, entry);
 }
 
 static bool comes_before(const struct entry *a, const struct entry *b)
@@ -95,11 +95,11 @@ static bool comes_before(const struct entry *a, const struct entry *b)
                                             : a->actor.index < b->actor.index;
 }
 
-void entry_ready(struct ledger *ledger, struct entry *entry)
+void ledger_entry_ready(struct ledger *ledger, struct entry *entry)
 {
     struct list_link *behind = ledger->ready.previous;
     ledger->admitted += entry->status == ENTRY_DONE || entry->status == ENTRY_IDLE;
-    entry_uncount(ledger, entry);
+    ledger_entry_uncount(ledger, entry);
     entry->status = ENTRY_READY;
     list_remove(&entry->link);
     while (behind != &ledger->ready && comes_before(entry, LIST_ENTRY(behind, struct entry, link)))
@@ -132,13 +132,13 @@ static bool find_next(struct ledger *ledger, struct entry **entry)
 {
     struct actor *next = &ledger->next;
     while (next->group < ledger->job->groups) {
-        if (!actor_is_within(ledger, *next)) {
+        if (!ledger_has_actor(ledger, *next)) {
             if (ledger->count[next->group] < 0)
                 return false;
             *next = (struct actor){.group = next->group + 1};
             continue;
         }
-        *entry = entry_of(ledger, *next);
+        *entry = ledger_entry(ledger, *next);
         if (*entry == NULL)
             return false;
         if ((*entry)->status == ENTRY_IDLE)
@@ -164,7 +164,7 @@ static void place_all(struct ledger *ledger)
                 return;
             ledger->admitted++;
         }
-        attempt_start(ledger, entry, choose_seat(ledger, entry));
+        ledger_attempt_start(ledger, entry, choose_seat(ledger, entry));
     }
 }
 
@@ -194,10 +194,10 @@ static bool resolve(struct ledger *ledger, struct item *item)
     bool idle = item->from->status == ENTRY_IDLE;
     if (!idle && (item->from->status != ENTRY_DONE || item->again))
         return false;
-    if (!actor_is_within(ledger, item->from->actor))
+    if (!ledger_has_actor(ledger, item->from->actor))
         return false;
     item->again |= !idle;
-    entry_ready(ledger, item->from);
+    ledger_entry_ready(ledger, item->from);
     return true;
 }
 
@@ -256,7 +256,7 @@ static void end_entry(struct ledger *ledger, struct entry *entry)
     list_remove(&entry->link);
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL)
-            attempt_end(ledger, entry->attempt[i], true);
+            ledger_attempt_end(ledger, entry->attempt[i], true);
 }
 
 static void end_behind(struct ledger *ledger, struct list_link *list, int group, int64_t count)
@@ -342,7 +342,7 @@ void ledger_stragglers(struct ledger *ledger)
             struct seat *seat = idle_seat(ledger, attempt->seat);
             if (seat == NULL)
                 return;
-            attempt_start(ledger, entry, seat);
+            ledger_attempt_start(ledger, entry, seat);
         }
         if (link == last)
             return;

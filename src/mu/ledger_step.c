@@ -19,9 +19,9 @@ static void empty_inbox(struct ledger *ledger, struct entry *entry)
     while (!list_empty(&entry->inbox)) {
         struct item *item = LIST_ENTRY(entry->inbox.next, struct item, link);
         struct entry *from = item->from;
-        item_set(ledger, item, ITEM_MISSING);
-        item_forget(ledger, item);
-        entry_settle(ledger, from);
+        ledger_item_set(ledger, item, ITEM_MISSING);
+        ledger_item_forget(ledger, item);
+        ledger_entry_settle(ledger, from);
     }
 }
 
@@ -32,13 +32,13 @@ static void delete_kept(struct ledger *ledger, struct entry *entry)
         struct item *item = LIST_ENTRY(link, struct item, link);
         if (item->status == ITEM_MISSING)
             continue;
-        order_delete(ledger, item->key, 0);
-        item_set(ledger, item, ITEM_MISSING);
-        entry_settle(ledger, item->from);
+        ledger_order_delete(ledger, item->key, 0);
+        ledger_item_set(ledger, item, ITEM_MISSING);
+        ledger_entry_settle(ledger, item->from);
     }
 }
 
-void entry_count(struct ledger *ledger, struct entry *entry, int64_t amount)
+void ledger_entry_count(struct ledger *ledger, struct entry *entry, int64_t amount)
 {
     entry->status = ENTRY_DONE;
     entry->amount = amount;
@@ -46,7 +46,7 @@ void entry_count(struct ledger *ledger, struct entry *entry, int64_t amount)
     ledger->amount = (int64_t)((uint64_t)ledger->amount + (uint64_t)amount);
 }
 
-void entry_uncount(struct ledger *ledger, struct entry *entry)
+void ledger_entry_uncount(struct ledger *ledger, struct entry *entry)
 {
     if (entry->status != ENTRY_DONE)
         return;
@@ -68,23 +68,23 @@ static int64_t amount_of(const struct ledger *ledger, const struct attempt *atte
 /* By the attempt that has come to its end. */
 static void entry_done(struct ledger *ledger, struct entry *entry, const struct attempt *ending)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_DONE);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_DONE);
     if (order == NULL)
         return;
-    order->actor = order_text(ledger, order, entry->name);
+    order->actor = ledger_order_text(ledger, order, entry->name);
     order->number = amount_of(ledger, ending);
-    entry_count(ledger, entry, order->number);
+    ledger_entry_count(ledger, entry, order->number);
     entry->failures = 0;
     list_remove(&entry->link);
     ledger->admitted--;
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL)
-            attempt_end(ledger, entry->attempt[i], true);
+            ledger_attempt_end(ledger, entry->attempt[i], true);
     empty_inbox(ledger, entry);
     delete_kept(ledger, entry);
 }
 
-void entry_settle(struct ledger *ledger, struct entry *entry)
+void ledger_entry_settle(struct ledger *ledger, struct entry *entry)
 {
     const struct attempt *ending = NULL;
     for (int i = 0; i < ATTEMPTS; i++)
@@ -100,22 +100,23 @@ enum ordered { ORDERED, SKIPPED, IMPOSSIBLE };
 
 static enum ordered order_receive(struct ledger *ledger, struct attempt *attempt)
 {
-    struct entry *from = entry_named(ledger, attempt->what.peer);
-    struct item *item = from ? message_of(ledger, from, attempt->entry, attempt->what.name) : NULL;
+    struct entry *from = ledger_entry_named(ledger, attempt->what.peer);
+    struct item *item =
+        from ? ledger_message_item(ledger, from, attempt->entry, attempt->what.name) : NULL;
     if (item == NULL)
         return IMPOSSIBLE;
-    item_await(ledger, attempt, WAIT_REQUEST, item);
-    order_request(ledger, attempt);
+    ledger_item_await(ledger, attempt, WAIT_REQUEST, item);
+    ledger_order_request(ledger, attempt);
     return ORDERED;
 }
 
 static enum ordered order_get(struct ledger *ledger, struct attempt *attempt)
 {
-    struct item *item = item_find(ledger, attempt->what.key);
+    struct item *item = ledger_item(ledger, attempt->what.key);
     if (item != NULL)
-        item_await(ledger, attempt, WAIT_REQUEST, item);
+        ledger_item_await(ledger, attempt, WAIT_REQUEST, item);
     if (item == NULL || item->status == ITEM_DURABLE)
-        order_request(ledger, attempt);
+        ledger_order_request(ledger, attempt);
     return ORDERED;
 }
 
@@ -123,12 +124,12 @@ static enum ordered order_get(struct ledger *ledger, struct attempt *attempt)
 static enum ordered order_for_peer(struct ledger *ledger, struct attempt *attempt)
 {
     const char *peer = attempt->what.peer;
-    struct entry *entry = peer ? entry_named(ledger, peer) : NULL;
+    struct entry *entry = peer ? ledger_entry_named(ledger, peer) : NULL;
     if (peer != NULL && entry == NULL)
         return IMPOSSIBLE;
     if (entry != NULL && entry->status == ENTRY_DONE)
         return SKIPPED;
-    order_request(ledger, attempt);
+    ledger_order_request(ledger, attempt);
     return ORDERED;
 }
 
@@ -143,7 +144,7 @@ static enum ordered order_next(struct ledger *ledger, struct attempt *attempt)
     case JOB_PUT:
         return order_for_peer(ledger, attempt);
     default:
-        order_request(ledger, attempt);
+        ledger_order_request(ledger, attempt);
         return ORDERED;
     }
 }
@@ -171,11 +172,11 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
     attempt->point = 0;
     attempt->request++;
     attempt->since = ledger->now;
-    attempt_recount(ledger, attempt);
+    ledger_attempt_recount(ledger, attempt);
 }
 
-void attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
-                     const struct error *error)
+void ledger_attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
+                            const struct error *error)
 {
     const struct machine_outcome ok = {.outcome = JOB_OK};
     struct error failure = *error;
@@ -196,16 +197,16 @@ void attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
         ledger_fail(ledger, &failure);
 }
 
-void attempt_go_on(struct ledger *ledger, struct attempt *attempt)
+void ledger_attempt_go_on(struct ledger *ledger, struct attempt *attempt)
 {
     const struct wait *wait = attempt->wait;
     for (int i = 0; i < WAITS; i++) {
         if (wait[i].item == NULL || wait[i].ordered || wait[i].item->status != ITEM_DURABLE)
             continue;
         if (i == WAIT_REQUEST)
-            order_request(ledger, attempt);
+            ledger_order_request(ledger, attempt);
         else
-            order_point(ledger, attempt, false);
+            ledger_order_point(ledger, attempt, false);
     }
 }
 
@@ -218,24 +219,24 @@ static bool enter_result(struct ledger *ledger, struct attempt *attempt,
     bool put = what->kind == JOB_PUT, sent = what->kind == JOB_SEND;
     if (!put && !sent && what->kind != JOB_RECEIVE)
         return true;
-    struct entry *peer = what->peer ? entry_named(ledger, what->peer) : NULL;
+    struct entry *peer = what->peer ? ledger_entry_named(ledger, what->peer) : NULL;
     if ((put || sent) && peer != NULL && peer->status == ENTRY_DONE) {
         if (put)
-            order_delete(ledger, what->key, attempt->number);
+            ledger_order_delete(ledger, what->key, attempt->number);
         return true;
     }
     if (!put && peer == NULL)
         return true;
-    struct item *item = put    ? object_of(ledger, what->key, attempt->entry, peer)
-                        : sent ? message_of(ledger, attempt->entry, peer, what->name)
-                               : message_of(ledger, peer, attempt->entry, what->name);
-    if (item == NULL || !item_made(ledger, item, identity, item->from))
+    struct item *item = put    ? ledger_object_item(ledger, what->key, attempt->entry, peer)
+                        : sent ? ledger_message_item(ledger, attempt->entry, peer, what->name)
+                               : ledger_message_item(ledger, peer, attempt->entry, what->name);
+    if (item == NULL || !ledger_item_made(ledger, item, identity, item->from))
         return false;
     if ((put || sent) && item->status == ITEM_MISSING)
-        item_set(ledger, item, ITEM_COMING);
-    struct ledger_order *order = put ? order_new(ledger, LEDGER_ADOPT) : NULL;
+        ledger_item_set(ledger, item, ITEM_COMING);
+    struct ledger_order *order = put ? ledger_order_new(ledger, LEDGER_ADOPT) : NULL;
     if (order != NULL) {
-        order_item(ledger, order, item);
+        ledger_order_item(ledger, order, item);
         order->attempt = attempt->number;
     }
     return true;
@@ -279,7 +280,7 @@ static void attempt_failed(struct ledger *ledger, struct attempt *attempt,
     entry->failed_worker = attempt->seat ? attempt->seat->worker : 0;
     if (entry->failures >= most)
         give_up(ledger, attempt, outcome, machine);
-    attempt_end(ledger, attempt, true);
+    ledger_attempt_end(ledger, attempt, true);
 }
 
 /* What was to be there is not: it is made again, and asked for again. */
@@ -289,8 +290,8 @@ static bool ask_again(struct ledger *ledger, struct attempt *attempt)
     if (item == NULL || item->status != ITEM_DURABLE || item->losses >= LOSSES)
         return false;
     struct error error = {0};
-    item_lost(ledger, item);
-    attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
+    ledger_item_lost(ledger, item);
+    ledger_attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
     return true;
 }
 
@@ -321,7 +322,7 @@ static void request_ended(struct ledger *ledger, struct attempt *attempt,
     if (result == MACHINE_UNHANDLED)
         attempt_failed(ledger, attempt, outcome, &error);
     else
-        attempt_advance(ledger, attempt, result, &error);
+        ledger_attempt_advance(ledger, attempt, result, &error);
 }
 
 static bool lacks_identity(const struct machine_request *what, const struct ledger_outcome *outcome)
@@ -336,13 +337,13 @@ static const struct ledger_outcome nameless = {
 void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
                     const struct ledger_outcome *outcome, int64_t now)
 {
-    struct attempt *attempt = attempt_at(ledger, call);
+    struct attempt *attempt = ledger_attempt_at(ledger, call);
     ledger->now = now;
     if (attempt == NULL || attempt->ending || ledger->result != LEDGER_RUNNING)
         return;
     struct entry *entry = attempt->entry;
     request_ended(ledger, attempt, lacks_identity(&attempt->what, outcome) ? &nameless : outcome);
-    entry_settle(ledger, entry);
+    ledger_entry_settle(ledger, entry);
     ledger_schedule(ledger);
 }
 
@@ -350,15 +351,15 @@ void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
 
 static void refuse(struct ledger *ledger, struct attempt *attempt, const char *why)
 {
-    struct ledger_order *order = order_new(ledger, LEDGER_REFUSE);
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_REFUSE);
     if (order == NULL)
         return;
-    order_to(ledger, order, attempt);
-    order->text = order_text(ledger, order, why);
+    ledger_order_to(ledger, order, attempt);
+    order->text = ledger_order_text(ledger, order, why);
     machine_request_free(&attempt->point_what);
     attempt->wait[WAIT_POINT] = (struct wait){0};
     attempt->point = 0;
-    attempt_recount(ledger, attempt);
+    ledger_attempt_recount(ledger, attempt);
 }
 
 static int fill_point(struct attempt *attempt, const char *name, int64_t number,
@@ -389,12 +390,12 @@ static void point_close(struct ledger *ledger, struct attempt *attempt, int64_t 
     for (int group = 0; group < ledger->job->groups; group++) {
         if (strcmp(ledger->job->group[group].name, family) != 0)
             continue;
-        struct ledger_order *order = order_new(ledger, LEDGER_CLOSE);
+        struct ledger_order *order = ledger_order_new(ledger, LEDGER_CLOSE);
         if (order == NULL)
             return;
-        order->actor = order_text(ledger, order, family);
+        order->actor = ledger_order_text(ledger, order, family);
         order->number = number;
-        order_point(ledger, attempt, true);
+        ledger_order_point(ledger, attempt, true);
         ledger_close(ledger, group, number);
         return;
     }
@@ -405,52 +406,52 @@ static void point_take(struct ledger *ledger, struct attempt *attempt)
     const struct machine_request *what = &attempt->point_what;
     struct item *item = NULL;
     if (what->kind == JOB_RECEIVE) {
-        struct entry *from = entry_named(ledger, what->peer);
+        struct entry *from = ledger_entry_named(ledger, what->peer);
         if (from == NULL) {
             refuse(ledger, attempt, "there is no actor of that name");
             return;
         }
-        item = message_of(ledger, from, attempt->entry, what->name);
+        item = ledger_message_item(ledger, from, attempt->entry, what->name);
         if (item == NULL)
             return;
     } else {
-        item = item_find(ledger, what->key);
+        item = ledger_item(ledger, what->key);
     }
     if (item != NULL)
-        item_await(ledger, attempt, WAIT_POINT, item);
+        ledger_item_await(ledger, attempt, WAIT_POINT, item);
     if (item == NULL || item->is_message || item->status == ITEM_DURABLE)
-        order_point(ledger, attempt, false);
+        ledger_order_point(ledger, attempt, false);
 }
 
 static void point_give(struct ledger *ledger, struct attempt *attempt)
 {
     const char *peer = attempt->point_what.peer;
-    struct entry *entry = peer ? entry_named(ledger, peer) : NULL;
+    struct entry *entry = peer ? ledger_entry_named(ledger, peer) : NULL;
     if (peer != NULL && entry == NULL)
         refuse(ledger, attempt, "there is no actor of that name");
     else
-        order_point(ledger, attempt, entry != NULL && entry->status == ENTRY_DONE);
+        ledger_order_point(ledger, attempt, entry != NULL && entry->status == ENTRY_DONE);
 }
 
 static void point_needed(struct ledger *ledger, struct attempt *attempt)
 {
-    const struct entry *entry = entry_named(ledger, attempt->point_what.peer);
+    const struct entry *entry = ledger_entry_named(ledger, attempt->point_what.peer);
     if (entry == NULL)
         refuse(ledger, attempt, "there is no actor of that name");
     else
-        order_point(ledger, attempt, false);
+        ledger_order_point(ledger, attempt, false);
 }
 
 static void repeat_point(struct ledger *ledger, struct attempt *attempt)
 {
     if (attempt->wait[WAIT_POINT].ordered)
-        order_point(ledger, attempt, attempt->point_what.kind == JOB_CLOSE);
+        ledger_order_point(ledger, attempt, attempt->point_what.kind == JOB_CLOSE);
 }
 
 void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_t point,
                   const char *name, int64_t number, int64_t now)
 {
-    struct attempt *attempt = attempt_at(ledger, call);
+    struct attempt *attempt = ledger_attempt_at(ledger, call);
     struct error error;
     ledger->now = now;
     if (attempt == NULL || attempt->what.kind != JOB_RUN || ledger->result != LEDGER_RUNNING)
@@ -478,7 +479,7 @@ void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_
 void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call, uint32_t point,
                           const struct ledger_outcome *outcome, int64_t now)
 {
-    struct attempt *attempt = attempt_at(ledger, call);
+    struct attempt *attempt = ledger_attempt_at(ledger, call);
     ledger->now = now;
     if (attempt == NULL || attempt->point != point || ledger->result != LEDGER_RUNNING)
         return;
@@ -486,10 +487,10 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
     if (outcome->outcome == JOB_OK && !lacks_identity(&attempt->point_what, outcome))
         enter_result(ledger, attempt, &attempt->point_what, outcome->identity);
     else if (item != NULL && item->status == ITEM_DURABLE)
-        item_lost(ledger, item);
+        ledger_item_lost(ledger, item);
     machine_request_free(&attempt->point_what);
     attempt->wait[WAIT_POINT] = (struct wait){0};
     attempt->point = 0;
-    attempt_recount(ledger, attempt);
+    ledger_attempt_recount(ledger, attempt);
     ledger_schedule(ledger);
 }
