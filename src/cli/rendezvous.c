@@ -25,6 +25,10 @@ static const char usage[] =
     "      --memory BYTES   how much of the messages to hold in memory; 1 GiB by default\n"
     "      --spill DIR      where a file lies for what is more than that; TMPDIR or /var/tmp by\n"
     "                       default. It has no name, and goes with the process\n"
+    "      --spill-most BYTES\n"
+    "                       how long that file may get; 16 GiB by default. When there is no room\n"
+    "                       left, messages go, first those that were delivered: who asks for them\n"
+    "                       again is given the copies in the job's store\n"
     "  -v, --verbose        say on standard error who was refused or cut off, and why\n"
     "  -h, --help           this text\n"
     "\n"
@@ -149,7 +153,7 @@ static bool take_address(struct service *service, const char *text)
 
 static bool take_option(struct service *service, int option, bool *listening)
 {
-    int64_t memory;
+    int64_t memory, most;
     switch (option) {
     case 'l':
         *listening = true;
@@ -165,6 +169,11 @@ static bool take_option(struct service *service, int option, bool *listening)
     case 's':
         service->options.spill = optarg;
         return true;
+    case 'M':
+        if (!options_integer("--spill-most", optarg, 1, INT64_MAX, &most))
+            return false;
+        service->options.spill_most = (uint64_t)most;
+        return true;
     default:
         service->options.note = on_note;
         return true;
@@ -179,6 +188,7 @@ static int take_options(struct service *service, int argc, char **argv)
         {"credentials", required_argument, NULL, 'c'},
         {"memory", required_argument, NULL, 'm'},
         {"spill", required_argument, NULL, 's'},
+        {"spill-most", required_argument, NULL, 'M'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},

@@ -17,6 +17,7 @@ enum {
 };
 
 #define MEMORY (UINT64_C(1) << 30)
+#define SPILL_MOST (UINT64_C(16) << 30)
 
 /* ---- connections --------------------------------------------------------------------------- */
 
@@ -257,8 +258,9 @@ static int set_up(struct rendezvous *rendezvous, const struct rendezvous_options
 {
     const char *folder = options->spill ? options->spill : "/var/tmp";
     const struct credentials *credentials = &options->credentials;
-    if (spill_new(options->memory ? options->memory : MEMORY, folder, &rendezvous->spill, error) <
-            0 ||
+    if (spill_new(options->memory ? options->memory : MEMORY,
+                  options->spill_most ? options->spill_most : SPILL_MOST, folder,
+                  &rendezvous->spill, error) < 0 ||
         tls_server_new(lookup, rendezvous, &rendezvous->tls, error) < 0 ||
         tls_domain_new(credentials->own, credentials->authority, &rendezvous->control, error) < 0)
         return error->code;
@@ -290,6 +292,8 @@ int rendezvous_new(struct network *network, const struct rendezvous_options *opt
     rendezvous->users = 1;
     rendezvous->timer.data = rendezvous;
     list_init(&rendezvous->connections);
+    list_init(&rendezvous->delivered);
+    list_init(&rendezvous->unasked);
     if (set_up(rendezvous, options, error) < 0) {
         release(rendezvous);
         return error->code;

@@ -1,7 +1,11 @@
 /*
  * The rendezvous: a server that workers dial to hand messages to one another (docs/protocol.md). It relays
- * what comes to those who wait for it, and holds all of it, as a cache: in memory up to a limit, behind
- * that in a file. It looks at no message's content and checks no sum: the ends do.
+ * what comes to those who wait for it, and holds it, as a cache: in memory up to a limit, behind that in a
+ * file up to another. It looks at no message's content and checks no sum: the ends do.
+ *
+ * The truth is in the job's store, whence a receiver gets what it does not get here. So when room is short,
+ * messages go: first those that were delivered, in that order, before anything is written to the file; when
+ * the file is full, too, those that nobody has asked for yet.
  *
  * On a libuv loop, used from its thread alone. It runs by itself in `excamera rendezvous`, or inside of
  * whoever makes one and registers jobs by calls.
@@ -26,6 +30,7 @@ struct rendezvous_options {
     struct credentials credentials; /* the server's; the authority is the controllers'. Shared. */
     size_t memory;                  /* for messages; 0: 1 GiB */
     const char *spill;              /* folder of the file behind that; NULL: /var/tmp */
+    uint64_t spill_most;            /* the longest that it may be, in bytes; 0: 16 GiB */
     unsigned heartbeat_ms;          /* 0: 5000 */
     /* One sentence for people about a connection that was refused or cut off. May be NULL. */
     void (*note)(void *opaque, const char *sentence);
@@ -40,7 +45,8 @@ struct rendezvous_counters {
     uint64_t clashes;          /* offered with another identity than before */
     uint64_t received, sent;   /* bytes of messages */
     uint64_t stray;            /* pieces that came for transfers which were over */
-    uint64_t messages;         /* held now */
+    uint64_t messages;         /* known now */
+    uint64_t dropped;          /* whose bytes are not held any more */
     uint64_t jobs;             /* registered now */
     uint64_t memory, memory_peak, file, file_peak; /* bytes of messages, see mu/spill.h */
 };

@@ -33,6 +33,7 @@ static struct held_message *new_message(struct job_room *job, const struct label
     message->job = job;
     list_init(&message->offers);
     list_init(&message->subscribers);
+    list_init(&message->droppable);
     job->rendezvous->counters.messages++;
     return message;
 }
@@ -98,10 +99,19 @@ static struct transfer *new_transfer(struct connection *connection, uint64_t id,
 
 static void free_transfer(struct transfer *transfer)
 {
+    struct held_message *message = transfer->message;
     hash_remove(&transfer->connection->transfers, &transfer->link);
     list_remove(&transfer->of_message);
     list_remove(&transfer->ready);
     free(transfer);
+    rendezvous_reconsider(message);
+}
+
+/* All of it has been sent. */
+static void end_delivery(struct transfer *transfer)
+{
+    transfer->message->delivered = true;
+    free_transfer(transfer);
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -128,14 +138,17 @@ static void send_have(struct connection *connection, uint64_t id,
     rendezvous_connection_send(connection, &envelope);
 }
 
-static void send_want(struct transfer *transfer)
+/* Asks for what is not there of it. */
+static void want(struct transfer *transfer)
 {
-    Mu__Want want = MU__WANT__INIT;
-    want.transfer = transfer->id;
-    want.from = transfer->position;
+    Mu__Want message = MU__WANT__INIT;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    transfer->message->dropped = false;
+    transfer->position = transfer->message->body.size;
+    message.transfer = transfer->id;
+    message.from = transfer->position;
     envelope.body_case = MU__ENVELOPE__BODY_WANT;
-    envelope.want = &want;
+    envelope.want = &message;
     rendezvous_connection_send(transfer->connection, &envelope);
 }
 
@@ -166,11 +179,6 @@ static void give_credit(struct transfer *transfer)
 }
 
 /* ---- to those who wait --------------------------------------------------------------------- */
-
-static bool complete(const struct held_message *message)
-{
-    return message->known && message->body.size == message->body.total;
-}
 
 /* Whether there are bytes that may go to this subscription. */
 static bool sendable(const struct transfer *transfer)
@@ -224,7 +232,7 @@ void rendezvous_messages_pump(struct connection *connection)
         if (!send_held(transfer))
             return;
         if (finished(transfer))
-            free_transfer(transfer);
+            end_delivery(transfer);
         else if (sendable(transfer))
             list_append(&connection->ready, &transfer->ready);
     }
@@ -246,13 +254,14 @@ static void begin(struct transfer *transfer)
         return;
     if (transfer->position > message->body.total)
         transfer->position = 0; /* what it has is of something else */
-    if (!transfer->begun && transfer->position >= message->body.size && !complete(message))
+    if (!transfer->begun && transfer->position >= message->body.size &&
+        !rendezvous_complete(message))
         return;
     if (!transfer->begun)
         send_deliver(transfer);
     transfer->begun = true;
     if (finished(transfer))
-        free_transfer(transfer);
+        end_delivery(transfer);
     else
         make_ready(transfer);
 }
@@ -272,7 +281,7 @@ static void relay(struct transfer *transfer, const uint8_t *bytes, size_t size)
         !list_empty(&connection->ready) || connection->over)
         begin(transfer);
     else if (send_piece(transfer, bytes, size) && finished(transfer))
-        free_transfer(transfer);
+        end_delivery(transfer);
 }
 
 /* As relay(), to all; with no bytes, tells of an empty message. */
@@ -287,6 +296,7 @@ static void relay_all(struct held_message *message, const uint8_t *bytes, size_t
         list_append(&message->subscribers, &transfer->of_message);
         relay(transfer, bytes, size);
     }
+    rendezvous_reconsider(message);
 }
 
 /* The last byte is there: nobody needs to offer it any more. */
@@ -332,7 +342,7 @@ void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *o
     bool same = same_identity(message, offer->identity);
     counters->repeated += !fresh;
     counters->clashes += !same;
-    if (!same || complete(message)) {
+    if (!same || rendezvous_complete(message)) {
         send_have(connection, offer->transfer, message);
         if (fresh)
             relay_all(message, NULL, 0); /* an empty one */
@@ -341,10 +351,9 @@ void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *o
     struct transfer *transfer = new_transfer(connection, offer->transfer, message, true);
     if (transfer == NULL)
         return;
-    transfer->aside = offer->aside && list_empty(&message->subscribers);
-    transfer->position = message->body.size;
+    transfer->aside = (offer->aside || message->dropped) && list_empty(&message->subscribers);
     if (!transfer->aside)
-        send_want(transfer);
+        want(transfer);
 }
 
 /* Somebody waits for the message: those who put it aside shall send it. */
@@ -356,26 +365,22 @@ static void want_all(struct held_message *message)
         if (!offer->aside)
             continue;
         offer->aside = false;
-        offer->position = message->body.size;
-        send_want(offer);
+        want(offer);
     }
 }
 
-/* Adds what is new of it; several may be sending the same message. */
+/* Adds what is new of it; several may be sending the same message. False where the transfer has ended. */
 static bool hold(struct transfer *transfer, const uint8_t *bytes, size_t size)
 {
     struct held_message *message = transfer->message;
-    struct rendezvous *rendezvous = message->job->rendezvous;
-    struct error error;
     uint64_t known = message->body.size - transfer->position;
     transfer->position += size;
     if (known >= size)
         return true;
     bytes += known;
     size -= (size_t)known;
-    if (spill_append(rendezvous->spill, &message->body, bytes, size, &error) < 0) {
-        transfer->position = message->body.size;
-        rendezvous_connection_fail(transfer->connection, error.code, "%s", error.message);
+    if (!rendezvous_hold(message, bytes, size)) {
+        end_offers(message); /* the store has it, or will */
         return false;
     }
     relay_all(message, bytes, size);
@@ -405,7 +410,7 @@ void rendezvous_messages_bulk(struct connection *connection, uint64_t id, const 
     transfer->owed += size;
     if (!hold(transfer, bytes, size))
         return;
-    if (complete(message))
+    if (rendezvous_complete(message))
         end_offers(message);
     else if (transfer->owed >= RENDEZVOUS_CREDIT_STEP)
         give_credit(transfer);
@@ -423,6 +428,7 @@ void rendezvous_messages_subscribe(struct connection *connection, const Mu__Subs
     if (transfer == NULL)
         return;
     transfer->position = subscribe->from;
+    rendezvous_reconsider(message);
     want_all(message);
     begin(transfer);
 }
@@ -432,7 +438,7 @@ static void free_message(struct held_message *message)
     struct job_room *job = message->job;
     hash_remove(&job->messages, &message->link);
     job->rendezvous->counters.messages--;
-    spill_release(job->rendezvous->spill, &message->body);
+    rendezvous_let_go(message);
     label_release(&message->label);
     free(message);
 }
@@ -507,7 +513,7 @@ static void look_for_movement(void *opaque, struct hash_link *link)
     bool *moving = opaque;
     const struct held_message *message = HASH_ENTRY(link, struct held_message, link);
     const struct list_link *at = message->offers.next;
-    *moving |= message->known && !list_empty(&message->subscribers);
+    *moving |= rendezvous_complete(message) && !list_empty(&message->subscribers);
     for (; at != &message->offers; at = at->next)
         *moving |= !LIST_ENTRY(at, const struct transfer, of_message)->aside;
 }

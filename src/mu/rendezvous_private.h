@@ -36,6 +36,7 @@ struct rendezvous {
     struct rendezvous_counters counters;
     uint64_t epoch; /* the highest that a controller had */
     struct hash_table jobs;
+    struct list_link delivered, unasked; /* messages that can be dropped, those to go first first */
     struct list_link connections;
     uv_timer_t timer; /* heartbeats; when draining, to look whether all is done */
     unsigned users;   /* connections and the timer: what keeps this struct */
@@ -85,6 +86,9 @@ struct held_message {
     uint8_t sha256[WIRE_SHA256]; /* and body.total is its size */
     struct spill_body body;
     struct list_link offers, subscribers; /* transfers, by `of_message` */
+    bool delivered;                       /* somebody has had all of it */
+    bool dropped;               /* its bytes were here, and are not any more: body.size is 0 */
+    struct list_link droppable; /* in rendezvous->delivered or unasked */
 };
 
 struct transfer {
@@ -94,7 +98,7 @@ struct transfer {
     struct list_link of_message, ready;
     uint64_t id;
     bool offer;        /* else a subscription */
-    bool aside;        /* of an offer: not wanted yet */
+    bool aside;        /* of an offer: not wanted until somebody asks for it */
     bool begun;        /* of a subscription: Deliver was sent */
     uint64_t position; /* the message's byte that comes next */
     uint64_t credit;   /* bytes that may still come, or go */
@@ -121,6 +125,19 @@ bool rendezvous_control_find_domain(struct rendezvous *rendezvous, const char *s
                                     struct job_room **job);
 /* Ends a job's connections and frees all that it has. */
 void rendezvous_job_free(struct job_room *job);
+
+/* ---- rendezvous_room.c --------------------------------------------------------------------- */
+
+/* Whether all of the message's bytes have come; those of one that was dropped have to come again. */
+bool rendezvous_complete(const struct held_message *message);
+/* To be called whenever it may have become so, or not so any more, that the message can be dropped: that it
+ * is complete, and goes to nobody. */
+void rendezvous_reconsider(struct held_message *message);
+/* Adds bytes that have come to the message. False where there is no room for them even when all was dropped
+ * that can be: then the message is dropped itself. */
+bool rendezvous_hold(struct held_message *message, const uint8_t *bytes, size_t size);
+/* Frees the message's bytes and takes it out of all lists. */
+void rendezvous_let_go(struct held_message *message);
 
 /* ---- rendezvous_messages.c ------------------------------------------------------------------ */
 

@@ -9,6 +9,7 @@
 
 struct spill {
     size_t limit;
+    uint64_t file_limit;
     char *folder;
     int file;                      /* -1 until something was put there */
     uint32_t *unused;              /* slots of the file that can be used again */
@@ -17,7 +18,8 @@ struct spill {
     struct spill_counters counters;
 };
 
-int spill_new(size_t memory, const char *folder, struct spill **made, struct error *error)
+int spill_new(size_t memory, uint64_t file, const char *folder, struct spill **made,
+              struct error *error)
 {
     struct spill *spill = *made = calloc(1, sizeof *spill);
     if (spill == NULL || (spill->folder = strdup(folder)) == NULL) {
@@ -26,6 +28,7 @@ int spill_new(size_t memory, const char *folder, struct spill **made, struct err
         return error_set(error, -ENOMEM, "out of memory");
     }
     spill->limit = memory;
+    spill->file_limit = file;
     spill->file = -1;
     return 0;
 }
@@ -90,6 +93,8 @@ static int reserve(struct spill *spill)
 
 static int take_slot(struct spill *spill, struct spill_block *block, struct error *error)
 {
+    if (spill->counters.file + SPILL_BLOCK > spill->file_limit)
+        return error_set(error, -ENOSPC, "more than may be held");
     if (open_file(spill, error) < 0)
         return error->code;
     if (spill->unused_count > 0)
@@ -177,6 +182,11 @@ static int begin_block(struct spill *spill, struct spill_body *body, uint64_t in
     if (counters->memory > counters->memory_peak)
         counters->memory_peak = counters->memory;
     return 0;
+}
+
+bool spill_memory_full(const struct spill *spill)
+{
+    return spill->counters.memory + SPILL_BLOCK > spill->limit;
 }
 
 int spill_append(struct spill *spill, struct spill_body *body, const uint8_t *bytes, size_t size,

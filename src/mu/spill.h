@@ -1,10 +1,11 @@
 /*
  * Bytes that a server holds for others: in memory up to a limit, behind that in a file without a name,
- * which goes when the process does.
+ * which goes when the process does, up to another limit.
  */
 #ifndef MU_SPILL_H
 #define MU_SPILL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,8 +21,10 @@ struct spill_counters {
     uint64_t file, file_peak;   /* bytes of blocks in the file */
 };
 
-/* `folder` is where the file is made once it is needed; copied. -ENOMEM. */
-int spill_new(size_t memory, const char *folder, struct spill **spill, struct error *error);
+/* `folder` is where the file is made once it is needed; copied. `memory` and `file` are limits, in bytes.
+ * -ENOMEM. */
+int spill_new(size_t memory, uint64_t file, const char *folder, struct spill **spill,
+              struct error *error);
 /* NULL is allowed. All of its bodies must have been released. */
 void spill_free(struct spill *spill);
 const struct spill_counters *spill_counters(const struct spill *spill);
@@ -39,8 +42,10 @@ struct spill_body {
     size_t capacity;                 /* of `more` */
 };
 
-/* At most total - size bytes. On an error (-ENOMEM, or of the file, such as -ENOSPC) some of the bytes may
- * have been added. */
+/* Whether the next block would not lie in memory. */
+bool spill_memory_full(const struct spill *spill);
+/* At most total - size bytes. On an error (-ENOMEM, or of the file, such as -ENOSPC, also where it would
+ * become longer than it may) some of the bytes may have been added. */
 int spill_append(struct spill *spill, struct spill_body *body, const uint8_t *bytes, size_t size,
                  struct error *error);
 /* Up to `most` bytes from `offset`, below body->size, on: `*bytes` points to them, either where they lie or

@@ -94,7 +94,8 @@ class Rendezvous(Case):
         self.assertIn("none", done.stderr)
         for words in ([], ["--listen", "0"], ["--credentials", keys], ["--listen", "70000"],
                       ["--listen", "0", "--credentials", keys, "more"],
-                      ["--listen", "0", "--credentials", keys, "--memory", "0"], ["--no-such"]):
+                      ["--listen", "0", "--credentials", keys, "--memory", "0"],
+                      ["--listen", "0", "--credentials", keys, "--spill-most", "0"], ["--no-such"]):
             excamera("rendezvous", *words, text=True, expect=2)
         self.assertIn("usage:", excamera("rendezvous", "--help", text=True).stdout)
 

@@ -19,7 +19,7 @@ static struct error error;
 static struct spill *new_spill(size_t memory, const char *folder)
 {
     struct spill *spill;
-    assert_int_equal(spill_new(memory, folder, &spill, &error), 0);
+    assert_int_equal(spill_new(memory, UINT64_MAX, folder, &spill, &error), 0);
     return spill;
 }
 
@@ -125,6 +125,28 @@ static void no_file(void **state)
     spill_free(spill);
 }
 
+/* Nor may the file be longer than was said; places in it that are given back count again. */
+static void a_file_s_limit(void **state)
+{
+    struct spill *spill;
+    struct spill_body bodies[3] = {
+        {.total = 2 * SPILL_BLOCK}, {.total = 2 * SPILL_BLOCK}, {.total = 1}};
+    assert_int_equal(spill_new(1, 3 * SPILL_BLOCK, "/tmp", &spill, &error), 0);
+    assert_true(spill_memory_full(spill));
+    assert_int_equal(add(spill, &bodies[0], bodies[0].total, 10000, 1), 0);
+    assert_int_equal(add(spill, &bodies[1], bodies[1].total, SPILL_BLOCK, 2), -ENOSPC);
+    assert_int_equal(bodies[1].size, SPILL_BLOCK);
+    assert_int_equal(add(spill, &bodies[2], 1, 1, 3), 0); /* it is in memory */
+    spill_release(spill, &bodies[0]);
+    assert_int_equal(add(spill, &bodies[1], SPILL_BLOCK, 10000, 2), 0);
+    check(spill, &bodies[1], 10000, 2);
+    check(spill, &bodies[2], 1, 3);
+    spill_release(spill, &bodies[1]);
+    spill_release(spill, &bodies[2]);
+    assert_int_equal(spill_counters(spill)->file_peak, 3 * SPILL_BLOCK);
+    spill_free(spill);
+}
+
 /* The file cannot grow any more, as on a full disk: what was held stays. */
 static void a_full_disk(void **state)
 {
@@ -156,7 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_memory),      cmocka_unit_test(behind_the_limit),
         cmocka_unit_test(announced_only), cmocka_unit_test(no_file),
-        cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_file_s_limit), cmocka_unit_test(a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
