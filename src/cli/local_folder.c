@@ -107,6 +107,20 @@ int local_folder_make(struct local_folder *folder, struct error *error)
     return code;
 }
 
+/* So that a folder that was just made has its name after a power cut too. */
+static int sync_parent(const char *path, struct error *error)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent = folder < 0 ? -1 : openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* File systems that cannot sync a folder say EINVAL; one that may not be read has its name. */
+    int code = parent >= 0 && fsync(parent) != 0 && errno != EINVAL ? -errno : 0;
+    if (parent >= 0)
+        close(parent);
+    if (folder >= 0)
+        close(folder);
+    return code < 0 ? error_set(error, code, "%s: %s", path, strerror(-code)) : 0;
+}
+
 int local_folder_take(const char *path, struct local_folder *folder, struct error *error)
 {
     *folder = (struct local_folder){0};
@@ -116,9 +130,28 @@ int local_folder_take(const char *path, struct local_folder *folder, struct erro
     if (folder->path == NULL)
         return error_set(error, -errno, "%s: %s", path, strerror(errno));
     int code = take_lock(folder, error);
+    if (code == 0)
+        code = sync_parent(folder->path, error);
     if (code < 0)
         local_folder_leave(folder);
     return code;
+}
+
+int local_folder_empty(const struct local_folder *folder, struct error *error)
+{
+    DIR *listing = opendir(folder->path);
+    struct dirent *entry;
+    if (listing == NULL)
+        return error_set(error, -errno, "%s: %s", folder->path, strerror(errno));
+    while ((entry = readdir(listing)) != NULL) {
+        char *path = NULL;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            asprintf(&path, "%s/%s", folder->path, entry->d_name) >= 0)
+            local_remove_tree(path);
+        free(path);
+    }
+    closedir(listing);
+    return 0;
 }
 
 void local_folder_leave(struct local_folder *folder)
