@@ -73,6 +73,7 @@ static void start_put(struct outgoing *outgoing)
         .key = key,
         .attempt = attempt->number,
         .link = true,
+        .known = &outgoing->identity,
     };
     outgoing->retry_at = 0;
     if (store_put(attempt->worker->store, &put, on_put, outgoing, &outgoing->put, &error) < 0)

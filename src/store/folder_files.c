@@ -232,8 +232,10 @@ static int begin_put(struct store_operation *operation, int root, struct draft *
 
 static int put_draft(struct store_operation *operation, struct draft *draft, int in)
 {
-    struct transfer transfer = {
-        .in = in, .length = STORE_TO_END, .sum = true, .cancelled = &operation->cancelled};
+    struct transfer transfer = {.in = in,
+                                .length = STORE_TO_END,
+                                .sum = !operation->checked,
+                                .cancelled = &operation->cancelled};
     int code = fill(draft, &transfer, true);
     if (code < 0)
         return transfer.writing || code == -ECANCELED
@@ -246,7 +248,7 @@ static int put_draft(struct store_operation *operation, struct draft *draft, int
         code = sync_open(draft->folder);
     if (code < 0)
         return folder_fail(operation, "put", operation->key, code);
-    operation->result.identity = transfer.identity;
+    operation->result.identity = operation->checked ? operation->expected : transfer.identity;
     return 0;
 }
 

@@ -26,7 +26,8 @@ struct store_operation {
     char *path;                   /* of the local file */
     uint64_t offset, length;      /* get */
     size_t limit;                 /* list */
-    bool link, checked;           /* checked: `expected` counts */
+    bool link;
+    bool checked; /* `expected` counts; of put: it is known */
     struct store_identity expected;
     store_done *done;
     void *opaque;

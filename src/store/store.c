@@ -288,6 +288,9 @@ int store_put(struct store *store, const struct store_put *put, store_done *done
     if (made != NULL) {
         store_attempt_key(put->key, put->attempt, made->attempt);
         made->link = put->link;
+        made->checked = put->known != NULL;
+        if (put->known != NULL)
+            made->expected = *put->known;
     }
     return add_with_file(store, made, &put->from, operation, error);
 }

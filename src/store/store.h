@@ -96,6 +96,9 @@ struct store_put {
     const char *key;  /* a final key */
     uint32_t attempt; /* what this attempt has put there before is replaced */
     bool link;        /* the caller will not write into the file any more */
+    /* What the file is, where that is known: it is not summed again, and that is the result. Adopting
+     * checks it. May be NULL. */
+    const struct store_identity *known;
 };
 /* Puts a file under the key of an attempt, durably. The result's identity is what adopt() wants. */
 int store_put(struct store *store, const struct store_put *put, store_done *done, void *opaque,

@@ -166,6 +166,31 @@ static void what_is_got_can_be_checked(void **state)
     assert_int_equal(count_below(bench->folder), 1 + 2 + 2); /* nothing half done */
 }
 
+/* Putting does not look at it; adopting does. */
+static void a_wrong_identity_is_found_when_adopting(void **state)
+{
+    struct bench *bench = *state;
+    struct error error = {0};
+    local_write(bench, "in", "text", 4);
+    assert_int_equal(put(bench, "in", "right", 1, &ended), 0);
+    struct store_identity right = ended.identity, wrong = right;
+    wrong.sha256[0] ^= 1;
+    for (int link = 0; link < 2; link++) {
+        struct store_put what = {.from = {bench->local, "in"},
+                                 .key = link ? "linked" : "copied",
+                                 .attempt = 1,
+                                 .link = link != 0,
+                                 .known = &wrong};
+        memset(&ended, 0, sizeof ended);
+        assert_int_equal(store_put(bench->store, &what, ended_done, &ended, NULL, &error), 0);
+        bench_wait(bench, &ended);
+        assert_int_equal(ended.error.code, 0);
+        assert_memory_equal(ended.identity.sha256, wrong.sha256, SHA256_SIZE);
+        assert_int_equal(adopt(bench, what.key, 1, &wrong, &ended), -EBADMSG);
+        assert_int_equal(adopt(bench, what.key, 1, &right, &ended), 0);
+    }
+}
+
 static void links_share_the_file(void **state)
 {
     struct bench *bench = *state;
@@ -507,6 +532,7 @@ int main(void)
         TEST(identity_is_the_sha256),
         TEST(ranges),
         TEST(what_is_got_can_be_checked),
+        TEST(a_wrong_identity_is_found_when_adopting),
         TEST(links_share_the_file),
         TEST(without_links_the_object_is_its_own),
         TEST(adopting),
