@@ -22,7 +22,6 @@ struct server {
     struct coordinator_job *running;
     struct job *job;
     char folder[64];
-    int told; /* where the port goes */
 };
 
 /* ---- an engine ----------------------------------------------------------------------------- */
@@ -101,14 +100,19 @@ static void on_note(void *opaque, const char *sentence)
     fprintf(stderr, "coordinator: %s\n", sentence);
 }
 
+static void on_coordinator_closed(void *opaque)
+{
+    struct server *server = opaque;
+    uv_close((uv_handle_t *)&server->timer, NULL);
+}
+
 static void on_ended(void *opaque, const struct error *failure)
 {
     struct server *server = opaque;
     if (failure != NULL)
         fprintf(stderr, "coordinator: %s\n", failure->message);
     shared->finished = failure == NULL;
-    uv_close((uv_handle_t *)&server->timer, NULL);
-    coordinator_close(server->coordinator, NULL, NULL);
+    coordinator_close(server->coordinator, on_coordinator_closed, server);
 }
 
 static void open_job(struct server *server)
@@ -121,23 +125,27 @@ static void open_job(struct server *server)
          0);
 }
 
-static void open_coordinator(struct server *server)
+static int open_coordinator(struct server *server, struct error *error)
 {
-    char store[96], journal[96];
-    struct error error;
-    snprintf(store, sizeof store, "%s/objects", server->folder);
-    snprintf(journal, sizeof journal, "%s/journal", server->folder);
     const struct coordinator_options options = {
         .build = "bench",
         .program = "bench",
-        .scratch = server->folder,
-        .listen = {"127.0.0.1", 0},
-        .heartbeat_ms = HEARTBEAT_MS,
         .engine = paper_open,
+        .scratch = server->folder,
+        .listen = {.host = "127.0.0.1"},
+        .heartbeat_ms = HEARTBEAT_MS,
         .note = on_note,
         .opaque = server,
     };
-    const struct coordinator_job_options job = {
+    return coordinator_open(&server->loop, &options, &server->coordinator, error);
+}
+
+static int add_job(struct server *server, struct error *error)
+{
+    char store[96], journal[96];
+    snprintf(store, sizeof store, "%s/objects", server->folder);
+    snprintf(journal, sizeof journal, "%s/journal", server->folder);
+    const struct coordinator_job_options options = {
         .job = server->job,
         .digest = "bench",
         .store = store,
@@ -147,11 +155,7 @@ static void open_coordinator(struct server *server)
         .ended = on_ended,
         .opaque = server,
     };
-    if (coordinator_open(&server->loop, &options, &server->coordinator, &error) < 0 ||
-        coordinator_add(server->coordinator, &job, &server->running, &error) < 0) {
-        fprintf(stderr, "coordinator: %s\n", error.message);
-        exit(EXIT_FAILURE);
-    }
+    return coordinator_add(server->coordinator, &options, &server->running, error);
 }
 
 static void remove_folder(const char *folder)
@@ -164,6 +168,7 @@ static void remove_folder(const char *folder)
 void coordinator_serve(int to, struct report *report)
 {
     static struct server server;
+    struct error error;
     strcpy(server.folder, "/var/tmp/bench-workers-XXXXXX");
     MUST(mkdtemp(server.folder) != NULL);
     uv_loop_init(&server.loop);
@@ -171,7 +176,10 @@ void coordinator_serve(int to, struct report *report)
     server.timer.data = &server;
     uv_timer_start(&server.timer, on_timer, 5, 5);
     open_job(&server);
-    open_coordinator(&server);
+    if (open_coordinator(&server, &error) < 0 || add_job(&server, &error) < 0) {
+        fprintf(stderr, "coordinator: %s\n", error.message);
+        exit(EXIT_FAILURE);
+    }
     tell_port(to, 0); /* it stands in the documents */
     uv_run(&server.loop, UV_RUN_DEFAULT);
     uv_loop_close(&server.loop);
