@@ -45,7 +45,7 @@ struct option_help {
 static const struct option_help option_help[OPTIONS] = {
     [SOURCE] = {"source", "FILE", "the film"},
     [START] = {"start", "FRAME", "first frame, counted from 0 (default 0)"},
-    [FRAMES] = {"frames", "COUNT", "how many frames; 0 where the film's end decides"},
+    [FRAMES] = {"frames", "COUNT", "how many; source and join: 0, the default, for all"},
     [RAW] = {"raw", "FILE", "the chunk's raw pictures (Y4M)"},
     [CHUNK] = {"chunk", "FILE", "the chunk's compressed frames (IVF)"},
     [STATE] = {"state", "FILE", "the state before the chunk"},
@@ -122,7 +122,7 @@ static void task_usage(const struct task *task, FILE *stream)
         const char *argument = option_help[i].argument;
         snprintf(left, sizeof left, "--%s%s%s", option_help[i].name, argument ? " " : "",
                  argument ? argument : "");
-        fprintf(stream, "  %-18s %s\n", left, option_help[i].text);
+        fprintf(stream, "  %-22s %s\n", left, option_help[i].text);
     }
 }
 

@@ -63,7 +63,7 @@ static int hand_over(const struct handover *files, const struct times *times, bo
 /* 1, or 0 after the film's last chunk. */
 static int make_chunk(struct reader *reader, int64_t number, struct error *error)
 {
-    struct handover files;
+    struct handover files = {0};
     struct times times = {0};
     name_files(number, &files);
     int needed = await_point("needed", number, error);
@@ -92,7 +92,7 @@ int task_source(const struct task_options *options, struct error *error)
     };
     struct reader *reader;
     int64_t number = 0;
-    int code = reader_open(&settings, &reader, error);
+    int code = reader_open(&settings, NULL, &reader, error);
     if (code < 0)
         return code;
     do
