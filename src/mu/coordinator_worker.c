@@ -177,6 +177,7 @@ static void take_outcome(const Mu__Outcome *outcome, struct said *said)
         .content = (const char *)outcome->content.data,
         .length = outcome->content.len,
         .identity = known ? &said->identity : NULL,
+        .took_ms = (int64_t)(outcome->took_us / 1000),
         .reason = said->reason,
         .printed = said->printed,
     };

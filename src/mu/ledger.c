@@ -277,10 +277,13 @@ void ledger_stored(struct ledger *ledger, const struct ledger_call *call,
 {
     struct entry *from = ledger_entry_named(ledger, label->from),
                  *to = ledger_entry_named(ledger, label->to);
+    struct actor actor;
     ledger->now = now;
-    if (from == NULL || to == NULL || ledger->result != LEDGER_RUNNING)
+    if (ledger->result != LEDGER_RUNNING || !job_name_valid(label->name) ||
+        !actor_find(ledger->job, label->from, &actor) ||
+        !actor_find(ledger->job, label->to, &actor))
         return;
-    if (to->status == ENTRY_DONE) {
+    if (from == NULL || to == NULL || to->status == ENTRY_DONE) {
         char key[JOB_MOST_PATH + 1];
         ledger_message_key(label, key);
         ledger_order_delete(ledger, key, call->attempt);
@@ -289,13 +292,7 @@ void ledger_stored(struct ledger *ledger, const struct ledger_call *call,
     struct item *item = ledger_message_item(ledger, from, to, label->name);
     if (item == NULL || !ledger_item_made(ledger, item, identity, from))
         return;
-    if (item->status == ITEM_MISSING)
-        ledger_item_set(ledger, item, ITEM_COMING);
-    struct ledger_order *order = ledger_order_new(ledger, LEDGER_ADOPT);
-    if (order == NULL)
-        return;
-    ledger_order_item(ledger, order, item);
-    order->attempt = call->attempt;
+    ledger_item_adopt(ledger, item, call->attempt);
 }
 
 static void adopted(struct ledger *ledger, struct item *item)
@@ -338,7 +335,10 @@ void ledger_adopted(struct ledger *ledger, const char *key, uint32_t attempt, in
     ledger->now = now;
     if (ledger->result != LEDGER_RUNNING)
         return;
-    if (item == NULL || (item->to != NULL && item->to->status == ENTRY_DONE))
+    if (item != NULL && item->adopting > 0)
+        item->adopting--;
+    if (item == NULL || (item->to != NULL && item->to->status == ENTRY_DONE) ||
+        !ledger_has_actor(ledger, item->from->actor))
         ledger_order_delete(ledger, key, code == 0 ? 0 : attempt);
     else if (item->status != ITEM_DURABLE && code == 0)
         adopted(ledger, item);

@@ -149,6 +149,7 @@ struct ledger_outcome {
     const char *content; /* of what a "set" read */
     size_t length;
     const struct ledger_identity *identity; /* of what was got, put, sent or received; or NULL */
+    int64_t took_ms;                        /* since the worker began with it; 0: not known */
     const char *reason; /* why it did not end well; what it printed about that */
     const char *printed;
 };

@@ -32,6 +32,7 @@ struct entry *ledger_entry(struct ledger *ledger, struct actor actor)
     entry->actor = actor;
     actor_name(ledger->job, actor, entry->name);
     list_init(&entry->link);
+    list_init(&entry->made);
     list_init(&entry->inbox);
     list_init(&entry->kept);
     return entry;
@@ -96,6 +97,7 @@ static struct item *item_new(struct ledger *ledger, const char *key, const char 
     struct item *item = calloc(1, sizeof *item);
     if (item != NULL) {
         list_init(&item->link);
+        list_init(&item->of_maker);
         item->key = strdup(key);
         item->name = strdup(name);
     }
@@ -124,6 +126,7 @@ struct item *ledger_message_item(struct ledger *ledger, struct entry *from, stru
         item->from = from;
         item->to = to;
         list_append(&to->inbox, &item->link);
+        list_append(&from->made, &item->of_maker);
     }
     return item;
 }
@@ -142,6 +145,7 @@ struct item *ledger_object_item(struct ledger *ledger, const char *key, struct e
     if (item == NULL && (item = item_new(ledger, key, "")) != NULL) {
         item->from = maker;
         item->to = kept;
+        list_append(&maker->made, &item->of_maker);
         if (kept != NULL)
             list_append(&kept->kept, &item->link);
     }
@@ -151,6 +155,7 @@ struct item *ledger_object_item(struct ledger *ledger, const char *key, struct e
 void ledger_item_forget(struct ledger *ledger, struct item *item)
 {
     list_remove(&item->link);
+    list_remove(&item->of_maker);
     hash_remove(&ledger->items, &item->hash);
     free(item->key);
     free(item->name);

@@ -87,12 +87,51 @@ void ledger_item_set(struct ledger *ledger, struct item *item, enum item_status 
     }
 }
 
+void ledger_item_adopt(struct ledger *ledger, struct item *item, uint32_t attempt)
+{
+    struct ledger_order *order = ledger_order_new(ledger, LEDGER_ADOPT);
+    if (item->status == ITEM_MISSING)
+        ledger_item_set(ledger, item, ITEM_COMING);
+    if (order == NULL)
+        return;
+    ledger_order_item(ledger, order, item);
+    order->attempt = attempt;
+    item->adopting++;
+}
+
+void ledger_items_revert(struct ledger *ledger, struct entry *maker)
+{
+    for (struct list_link *link = maker->made.next; link != &maker->made; link = link->next) {
+        struct item *item = LIST_ENTRY(link, struct item, of_maker);
+        if (item->status == ITEM_COMING && item->adopting == 0)
+            ledger_item_set(ledger, item, ITEM_MISSING);
+    }
+}
+
+static bool is_awaited(const struct item *item)
+{
+    const struct entry *to = item->to;
+    for (int i = 0; to != NULL && i < ATTEMPTS; i++)
+        if (to->attempt[i] != NULL && awaits(to->attempt[i], item))
+            return true;
+    return false;
+}
+
 static void make_again(struct ledger *ledger, struct item *item)
 {
     if (item->status != ITEM_MISSING || item->from->status != ENTRY_DONE || item->again)
         return;
     item->again = true;
     ledger_entry_ready(ledger, item->from);
+}
+
+void ledger_items_demand(struct ledger *ledger, struct entry *maker)
+{
+    for (struct list_link *link = maker->made.next; link != &maker->made; link = link->next) {
+        struct item *item = LIST_ENTRY(link, struct item, of_maker);
+        if (is_awaited(item))
+            make_again(ledger, item);
+    }
 }
 
 void ledger_item_lost(struct ledger *ledger, struct item *item)

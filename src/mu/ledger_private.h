@@ -12,7 +12,8 @@ enum {
     STRAGGLER_KNOWN = 5,
     STRAGGLER_FACTOR = 3,
     STRAGGLER_LEAST_MS = 2000,
-    LOSSES = 3, /* of one message or object, until what wants it fails */
+    FAILED_ON = 8, /* workers that an actor failed on, the latest: it goes elsewhere if it can */
+    LOSSES = 3,    /* of one message or object, until what wants it fails */
 };
 
 /* A worker. */
@@ -44,9 +45,10 @@ struct entry {
     int failures; /* in a row at the same state with the same outcome */
     int failed_state;
     enum job_outcome failed_outcome;
-    uint32_t failed_worker;
-    struct list_link inbox; /* struct message.link */
-    struct list_link kept;  /* struct object.link: until it is done */
+    uint32_t failed_on[FAILED_ON]; /* [failures modulo FAILED_ON] is the next to be overwritten */
+    struct list_link made;         /* struct item.of_maker */
+    struct list_link inbox;        /* struct item.link of messages to it */
+    struct list_link kept;         /* and of objects that are kept until it is done */
 };
 
 enum item_status {
@@ -59,6 +61,7 @@ enum item_status {
 struct item {
     struct hash_link hash;
     struct list_link link; /* in the inbox of `to`, or what is kept for it */
+    struct list_link of_maker;
     bool is_message;
     struct entry *from, *to; /* to: NULL of an object that is kept for ever */
     char *key;               /* the message's copy */
@@ -67,7 +70,9 @@ struct item {
     bool known; /* its identity */
     struct ledger_identity identity;
     int64_t durable_at;
-    bool again; /* its maker was run again for it */
+    int adopting; /* orders to do so that are under way */
+    bool used;    /* its receiver has had it */
+    bool again;   /* its maker was run again for it */
     int losses;
 };
 
@@ -94,6 +99,7 @@ struct attempt {
     bool counted;   /* among ledger->waiting */
     bool reached;   /* the worker says, back again, that it has the request */
     uint32_t point; /* asked for; 0: none */
+    int64_t asked_at, waited; /* at points of the run at hand */
     struct machine_request point_what;
     struct wait wait[WAITS];
 };
@@ -160,6 +166,12 @@ void ledger_orders_free(struct ledger *ledger);
 bool ledger_item_made(struct ledger *ledger, struct item *item,
                       const struct ledger_identity *identity, const struct entry *maker);
 void ledger_item_set(struct ledger *ledger, struct item *item, enum item_status status);
+/* Orders that what this attempt has put is adopted. */
+void ledger_item_adopt(struct ledger *ledger, struct item *item, uint32_t attempt);
+/* The maker has ended without: what is not on its way into the store any more is to be made again. */
+void ledger_items_revert(struct ledger *ledger, struct entry *maker);
+/* The maker is done: it is run again where somebody waits for what is missing. */
+void ledger_items_demand(struct ledger *ledger, struct entry *maker);
 /* Its copy is gone: it is to be made again. */
 void ledger_item_lost(struct ledger *ledger, struct item *item);
 /* Makes `attempt` wait for it; its maker runs again if nobody else would make it. */
@@ -172,6 +184,8 @@ void ledger_attempt_advance(struct ledger *ledger, struct attempt *attempt, int 
 /* It is done, and has done this much; or is so no more. */
 void ledger_entry_count(struct ledger *ledger, struct entry *entry, int64_t amount);
 void ledger_entry_uncount(struct ledger *ledger, struct entry *entry);
+/* What was made for it goes: it needs nothing any more. The copies of messages are not its business. */
+void ledger_entry_clear(struct ledger *ledger, struct entry *entry);
 /* The actor is done if nothing is pending. */
 void ledger_entry_settle(struct ledger *ledger, struct entry *entry);
 /* Sends what was held back until its object was there. */
@@ -186,7 +200,8 @@ void ledger_entry_ready(struct ledger *ledger, struct entry *entry);
 /* Starts what can be started; finds out that nothing goes on. After each happening. */
 void ledger_schedule(struct ledger *ledger);
 void ledger_stragglers(struct ledger *ledger);
-/* The members of a family are known: those behind the last one end. */
+
+/* ledger_close.c: the members of a family are known; those behind the last one end. */
 void ledger_close(struct ledger *ledger, int group, int64_t count);
 
 #endif

@@ -85,7 +85,10 @@ void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool dro
     machine_request_free(&attempt->point_what);
     machine_request_free(&attempt->what);
     free(attempt);
-    if (entry->status == ENTRY_LIVE && entry->attempt[0] == NULL && entry->attempt[1] == NULL)
+    if (entry->attempt[0] != NULL || entry->attempt[1] != NULL || entry->status == ENTRY_DONE)
+        return;
+    ledger_items_revert(ledger, entry);
+    if (entry->status == ENTRY_LIVE)
         ledger_entry_ready(ledger, entry);
 }
 
@@ -109,14 +112,22 @@ void ledger_entry_ready(struct ledger *ledger, struct entry *entry)
 
 /* ---- Placing ------------------------------------------------------------------------------- */
 
-/* The seat with the least to do for its slots; one other than the last that it failed on, if it can be. */
+static bool failed_on(const struct entry *entry, uint32_t worker)
+{
+    for (int i = 0; i < entry->failures && i < FAILED_ON; i++)
+        if (entry->failed_on[i] == worker)
+            return true;
+    return false;
+}
+
+/* The seat with the least to do for its slots; one that it has not failed on, if there is one. */
 static struct seat *choose_seat(const struct ledger *ledger, const struct entry *entry)
 {
     struct seat *best = NULL;
     bool best_avoided = false;
     for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
         struct seat *seat = LIST_ENTRY(link, struct seat, link);
-        bool avoided = entry->failures > 0 && entry->failed_worker == seat->worker;
+        bool avoided = failed_on(entry, seat->worker);
         if (best == NULL || avoided < best_avoided ||
             (avoided == best_avoided &&
              (int64_t)seat->load * best->slots < (int64_t)best->load * seat->slots)) {
@@ -188,23 +199,33 @@ static void never_sent(struct ledger *ledger, const struct attempt *attempt,
     ledger_fail(ledger, &error);
 }
 
-/* Whether somebody can be admitted, or run again, for this. */
-static bool resolve(struct ledger *ledger, struct item *item)
+/* Whether somebody can be admitted, or run again, for this. One who is under way, and waits too, may have left
+ * it behind: it was made and is lost or, which is tried last, was not needed at that time. */
+static bool resolve(struct ledger *ledger, struct item *item, bool last)
 {
-    bool idle = item->from->status == ENTRY_IDLE;
-    if (!idle && (item->from->status != ENTRY_DONE || item->again))
+    struct entry *maker = item->from;
+    bool idle = maker->status == ENTRY_IDLE, live = maker->status == ENTRY_LIVE;
+    if ((!idle && item->again) || maker->status == ENTRY_READY || (live && !item->known && !last))
         return false;
-    if (!ledger_has_actor(ledger, item->from->actor))
+    if (!ledger_has_actor(ledger, maker->actor))
         return false;
     item->again |= !idle;
-    ledger_entry_ready(ledger, item->from);
+    if (!live)
+        ledger_entry_ready(ledger, maker);
+    for (int i = 0; live && i < ATTEMPTS; i++)
+        if (maker->attempt[i] != NULL)
+            ledger_attempt_end(ledger, maker->attempt[i], true);
     return true;
 }
 
-static bool resolve_first(struct ledger *ledger)
+/* What somebody waits for, and who does. */
+struct lack {
+    const struct attempt *attempt;
+    const struct item *item;
+};
+
+static bool resolve_any(struct ledger *ledger, bool last, struct lack *lack)
 {
-    const struct attempt *stuck = NULL;
-    const struct item *missing = NULL;
     for (struct list_link *link = ledger->live.next; link != &ledger->live; link = link->next) {
         struct entry *entry = LIST_ENTRY(link, struct entry, link);
         for (int i = 0; i < ATTEMPTS * WAITS; i++) {
@@ -212,16 +233,22 @@ static bool resolve_first(struct ledger *ledger)
             struct item *item = attempt ? attempt->wait[i % WAITS].item : NULL;
             if (item == NULL || item->status != ITEM_MISSING)
                 continue;
-            if (resolve(ledger, item))
+            if (resolve(ledger, item, last))
                 return true;
-            if (missing == NULL || item->from->status == ENTRY_DONE) {
-                stuck = attempt;
-                missing = item;
-            }
+            if (lack->item == NULL || item->from->status == ENTRY_DONE)
+                *lack = (struct lack){attempt, item};
         }
     }
-    if (missing != NULL)
-        never_sent(ledger, stuck, missing);
+    return false;
+}
+
+static bool resolve_first(struct ledger *ledger)
+{
+    struct lack lack = {0};
+    if (resolve_any(ledger, false, &lack) || resolve_any(ledger, true, &lack))
+        return true;
+    if (lack.item != NULL)
+        never_sent(ledger, lack.attempt, lack.item);
     return false;
 }
 
@@ -247,45 +274,6 @@ void ledger_schedule(struct ledger *ledger)
     finish_if_done(ledger);
 }
 
-/* ---- Families that end --------------------------------------------------------------------- */
-
-static void end_entry(struct ledger *ledger, struct entry *entry)
-{
-    entry->status = ENTRY_IDLE;
-    ledger->admitted--;
-    list_remove(&entry->link);
-    for (int i = 0; i < ATTEMPTS; i++)
-        if (entry->attempt[i] != NULL)
-            ledger_attempt_end(ledger, entry->attempt[i], true);
-}
-
-static void end_behind(struct ledger *ledger, struct list_link *list, int group, int64_t count)
-{
-    for (struct list_link *link = list->next, *next; link != list; link = next) {
-        struct entry *entry = LIST_ENTRY(link, struct entry, link);
-        next = link->next;
-        if (entry->actor.group == group && entry->actor.index >= count)
-            end_entry(ledger, entry);
-    }
-}
-
-void ledger_close(struct ledger *ledger, int group, int64_t count)
-{
-    struct error error;
-    int64_t before = ledger->count[group];
-    if (before >= 0 && before != count) {
-        error_set(&error, -EBADMSG,
-                  "task not deterministic: family '%s' had %lld members, and now has %lld",
-                  ledger->job->group[group].name, (long long)before, (long long)count);
-        ledger_fail(ledger, &error);
-    }
-    if (before >= 0)
-        return;
-    ledger->count[group] = count;
-    end_behind(ledger, &ledger->live, group, count);
-    end_behind(ledger, &ledger->ready, group, count);
-}
-
 /* ---- Stragglers ---------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
@@ -303,6 +291,16 @@ static int64_t too_long(const struct durations *durations)
     qsort(sorted, (size_t)durations->count, sizeof sorted[0], compare);
     int64_t limit = (int64_t)STRAGGLER_FACTOR * sorted[durations->count / 2];
     return limit < STRAGGLER_LEAST_MS ? STRAGGLER_LEAST_MS : limit;
+}
+
+/* Actors alone have no others of their kind to be compared with. */
+static bool straggles(const struct ledger *ledger, const struct attempt *attempt)
+{
+    const struct job_group *group = &ledger->job->group[attempt->entry->actor.group];
+    int64_t at_point = attempt->point != 0 ? ledger->now - attempt->asked_at : 0;
+    int64_t busy = ledger->now - attempt->since - attempt->waited - at_point;
+    return group->is_family && !attempt->ending && attempt->what.kind == JOB_RUN &&
+           busy > too_long(&ledger->durations[attempt->state.state]);
 }
 
 static int commands_of(const struct seat *seat)
@@ -324,12 +322,6 @@ static struct seat *idle_seat(const struct ledger *ledger, const struct seat *ot
             return seat;
     }
     return NULL;
-}
-
-static bool straggles(const struct ledger *ledger, const struct attempt *attempt)
-{
-    return !attempt->ending && attempt->what.kind == JOB_RUN && attempt->what.points == 0 &&
-           ledger->now - attempt->since > too_long(&ledger->durations[attempt->state.state]);
 }
 
 void ledger_stragglers(struct ledger *ledger)

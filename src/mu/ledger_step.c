@@ -65,6 +65,12 @@ static int64_t amount_of(const struct ledger *ledger, const struct attempt *atte
     return value.integer;
 }
 
+void ledger_entry_clear(struct ledger *ledger, struct entry *entry)
+{
+    empty_inbox(ledger, entry);
+    delete_kept(ledger, entry);
+}
+
 /* By the attempt that has come to its end. */
 static void entry_done(struct ledger *ledger, struct entry *entry, const struct attempt *ending)
 {
@@ -80,8 +86,8 @@ static void entry_done(struct ledger *ledger, struct entry *entry, const struct 
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL)
             ledger_attempt_end(ledger, entry->attempt[i], true);
-    empty_inbox(ledger, entry);
-    delete_kept(ledger, entry);
+    ledger_entry_clear(ledger, entry);
+    ledger_items_demand(ledger, entry);
 }
 
 void ledger_entry_settle(struct ledger *ledger, struct entry *entry)
@@ -170,6 +176,7 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
     machine_request_free(&attempt->what);
     memset(attempt->wait, 0, sizeof attempt->wait);
     attempt->point = 0;
+    attempt->asked_at = attempt->waited = 0;
     attempt->request++;
     attempt->since = ledger->now;
     ledger_attempt_recount(ledger, attempt);
@@ -232,20 +239,24 @@ static bool enter_result(struct ledger *ledger, struct attempt *attempt,
                                : ledger_message_item(ledger, peer, attempt->entry, what->name);
     if (item == NULL || !ledger_item_made(ledger, item, identity, item->from))
         return false;
-    if ((put || sent) && item->status == ITEM_MISSING)
+    if (put)
+        ledger_item_adopt(ledger, item, attempt->number);
+    else if (sent && item->status == ITEM_MISSING)
         ledger_item_set(ledger, item, ITEM_COMING);
-    struct ledger_order *order = put ? ledger_order_new(ledger, LEDGER_ADOPT) : NULL;
-    if (order != NULL) {
-        ledger_order_item(ledger, order, item);
-        order->attempt = attempt->number;
-    }
+    item->used |= !put && !sent;
     return true;
 }
 
-static void remember_duration(struct ledger *ledger, const struct attempt *attempt)
+/* Only the time in which it had a core. */
+static void remember_duration(struct ledger *ledger, const struct attempt *attempt,
+                              const struct ledger_outcome *outcome)
 {
     struct durations *durations = &ledger->durations[attempt->state.state];
-    int64_t took = ledger->now - attempt->since;
+    int64_t since_ordered = ledger->now - attempt->since;
+    int64_t took = outcome->took_ms > 0 ? outcome->took_ms : since_ordered;
+    if (took > since_ordered)
+        took = since_ordered;
+    took = took > attempt->waited ? took - attempt->waited : 0;
     durations->ms[durations->next] = took > INT32_MAX ? INT32_MAX : (int32_t)took;
     durations->next = (durations->next + 1) % DURATIONS;
     durations->count += durations->count < DURATIONS;
@@ -274,10 +285,10 @@ static void attempt_failed(struct ledger *ledger, struct attempt *attempt,
     int most = ledger->limits.failures > 0 ? ledger->limits.failures : 3;
     bool same =
         entry->failed_state == attempt->state.state && entry->failed_outcome == outcome->outcome;
-    entry->failures = same ? entry->failures + 1 : 1;
+    entry->failures = same ? entry->failures : 0;
+    entry->failed_on[entry->failures++ % FAILED_ON] = attempt->seat ? attempt->seat->worker : 0;
     entry->failed_state = attempt->state.state;
     entry->failed_outcome = outcome->outcome;
-    entry->failed_worker = attempt->seat ? attempt->seat->worker : 0;
     if (entry->failures >= most)
         give_up(ledger, attempt, outcome, machine);
     ledger_attempt_end(ledger, attempt, true);
@@ -303,7 +314,7 @@ static void request_ended(struct ledger *ledger, struct attempt *attempt,
     if (ok && !enter_result(ledger, attempt, &attempt->what, outcome->identity))
         return;
     if (attempt->what.kind == JOB_RUN && ok)
-        remember_duration(ledger, attempt);
+        remember_duration(ledger, attempt, outcome);
     if (attempt->what.kind == JOB_QUIT && ok) {
         attempt->ending = true;
         attempt->seat->load--;
@@ -349,6 +360,16 @@ void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
 
 /* ---- Points -------------------------------------------------------------------------------- */
 
+static void end_point(struct ledger *ledger, struct attempt *attempt)
+{
+    if (attempt->point != 0)
+        attempt->waited += ledger->now - attempt->asked_at;
+    machine_request_free(&attempt->point_what);
+    attempt->wait[WAIT_POINT] = (struct wait){0};
+    attempt->point = 0;
+    ledger_attempt_recount(ledger, attempt);
+}
+
 static void refuse(struct ledger *ledger, struct attempt *attempt, const char *why)
 {
     struct ledger_order *order = ledger_order_new(ledger, LEDGER_REFUSE);
@@ -356,10 +377,7 @@ static void refuse(struct ledger *ledger, struct attempt *attempt, const char *w
         return;
     ledger_order_to(ledger, order, attempt);
     order->text = ledger_order_text(ledger, order, why);
-    machine_request_free(&attempt->point_what);
-    attempt->wait[WAIT_POINT] = (struct wait){0};
-    attempt->point = 0;
-    ledger_attempt_recount(ledger, attempt);
+    end_point(ledger, attempt);
 }
 
 static int fill_point(struct attempt *attempt, const char *name, int64_t number,
@@ -460,9 +478,9 @@ void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_
         repeat_point(ledger, attempt);
         return;
     }
-    machine_request_free(&attempt->point_what);
-    attempt->wait[WAIT_POINT] = (struct wait){0};
+    end_point(ledger, attempt);
     attempt->point = point;
+    attempt->asked_at = now;
     if (fill_point(attempt, name, number, &error) < 0)
         refuse(ledger, attempt, error.message);
     else if (attempt->point_what.kind == JOB_CLOSE)
@@ -488,9 +506,6 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
         enter_result(ledger, attempt, &attempt->point_what, outcome->identity);
     else if (item != NULL && item->status == ITEM_DURABLE)
         ledger_item_lost(ledger, item);
-    machine_request_free(&attempt->point_what);
-    attempt->wait[WAIT_POINT] = (struct wait){0};
-    attempt->point = 0;
-    ledger_attempt_recount(ledger, attempt);
+    end_point(ledger, attempt);
     ledger_schedule(ledger);
 }
