@@ -205,6 +205,11 @@ int messenger_receive(struct messenger *messenger, const struct label *label,
     return 0;
 }
 
+uint64_t messenger_received_so_far(const struct messenger_receive *receive)
+{
+    return receive->item.position;
+}
+
 void messenger_cancel(struct messenger_receive *receive)
 {
     messenger_item_free(&receive->item);

@@ -84,6 +84,8 @@ typedef void messenger_received(void *opaque, const struct store_identity *ident
 int messenger_receive(struct messenger *messenger, const struct label *label,
                       const struct store_file *to, messenger_received *done, void *opaque,
                       struct messenger_receive **receive, struct error *error);
+/* How many of its bytes have come so far, by way of a rendezvous. */
+uint64_t messenger_received_so_far(const struct messenger_receive *receive);
 /* Ends it without a call, and leaves no file. Not after `done`. */
 void messenger_cancel(struct messenger_receive *receive);
 

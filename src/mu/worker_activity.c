@@ -26,6 +26,7 @@ static void activity_free(struct activity *activity)
     struct attempt *attempt = activity->attempt;
     list_remove(&activity->link);
     wire_free(activity->envelope);
+    free(activity->copy);
     free(activity);
     worker_attempt_release(attempt);
 }
@@ -364,5 +365,7 @@ void worker_activity_tick(struct activity *activity, uint64_t now)
         worker_activity_cancel(activity);
     } else if (activity->retry_at != 0 && now >= activity->retry_at) {
         start_put(activity);
+    } else if (activity->copy != NULL) {
+        worker_message_look(activity, now);
     }
 }

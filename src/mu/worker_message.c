@@ -345,23 +345,52 @@ static void on_fetched(void *opaque, const struct store_result *result)
     worker_activity_finish_with(opaque, &result->error, &result->identity);
 }
 
-static void fetch_for(struct activity *activity, const Mu__Fetch *fetch)
+static void take_copy(struct activity *activity)
 {
     struct attempt *attempt = activity->attempt;
     struct error error;
-    struct store_identity expected = {.size = fetch->identity->size};
-    memcpy(expected.sha256, fetch->identity->sha256.data, SHA256_SIZE);
     const struct store_get get = {
-        .key = fetch->key,
+        .key = activity->copy->key,
         .to = {.folder = attempt->files, .path = activity->receive->file},
         .length = STORE_TO_END,
-        .expected = &expected,
+        .expected = &activity->copy->identity,
         .link = true,
     };
     worker_message_stop_receiving(activity);
     if (store_get(attempt->worker->store, &get, on_fetched, activity, &activity->operation,
                   &error) < 0)
         worker_activity_fail(activity, error.message);
+}
+
+void worker_message_look(struct activity *activity, uint64_t now)
+{
+    struct copy *copy = activity->copy;
+    if (activity->receiving == NULL)
+        return; /* it is being taken */
+    uint64_t here = messenger_received_so_far(activity->receiving);
+    if (here != copy->seen) {
+        copy->seen = here;
+        copy->since = now;
+    } else if (here == 0 || now - copy->since >= WORKER_STALL_MS) {
+        take_copy(activity);
+    }
+}
+
+/* What is on its way, over a slow connection perhaps, need not begin again from the store. */
+static void fetch_for(struct activity *activity, const Mu__Fetch *fetch)
+{
+    struct copy *copy = calloc(1, sizeof *copy + strlen(fetch->key) + 1);
+    if (copy == NULL) {
+        worker_message_stop_receiving(activity);
+        worker_activity_fail(activity, "out of memory");
+        return;
+    }
+    copy->identity.size = fetch->identity->size;
+    memcpy(copy->identity.sha256, fetch->identity->sha256.data, SHA256_SIZE);
+    strcpy(copy->key, fetch->key);
+    free(activity->copy);
+    activity->copy = copy;
+    worker_message_look(activity, uv_now(activity->attempt->worker->loop));
 }
 
 void worker_message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch)

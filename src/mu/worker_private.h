@@ -18,6 +18,7 @@ enum {
     /* Tries at putting something, with 1, 2, 4 ... times this between them (63 times it in all). */
     WORKER_PUT_TRIES = 7,
     WORKER_RETRY_MS = 200,
+    WORKER_STALL_MS = 500, /* without a byte of a message that comes, and its copy is taken */
 };
 
 /* An envelope as it is sent. */
@@ -116,6 +117,15 @@ struct activity {
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */
     struct messenger_receive *receiving;
+    struct copy *copy; /* of the message being received, should its bytes stop coming; or NULL */
+};
+
+/* Where a message's copy is. */
+struct copy {
+    struct store_identity identity;
+    uint64_t seen;  /* bytes that had come from elsewhere */
+    uint64_t since; /* when these had come, in the loop's milliseconds */
+    char key[];
 };
 
 /* A message that an attempt has sent. */
@@ -188,6 +198,8 @@ void worker_run_close_lanes(struct worker *worker);
 /* worker_message.c */
 void worker_message_send(struct activity *activity);
 void worker_message_receive(struct activity *activity);
+/* Takes the copy if bytes have stopped coming: `now` in the loop's milliseconds. */
+void worker_message_look(struct activity *activity, uint64_t now);
 /* Nothing more comes. */
 void worker_message_stop_receiving(struct activity *activity);
 void worker_message_fetch(struct worker *worker, const struct label *label, const Mu__Fetch *fetch);

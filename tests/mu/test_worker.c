@@ -1,9 +1,12 @@
 /* A worker process at work: each kind of request, well and badly; its cores; what it leaves behind. */
+#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "worker_support.h"
@@ -480,6 +483,93 @@ static void messages_are_fetched_from_their_copies(void **state)
     farm_dismiss(farm);
 }
 
+/* Sends `size` zeros. */
+static void send_zeros(struct farm *farm, struct messenger *messenger, uint64_t size,
+                       struct store_identity *identity)
+{
+    static const uint8_t zeros[100000];
+    const struct label label = {"z", "b", "zeros"};
+    struct messenger_send *send;
+    struct error error;
+    struct sha256 *sum = sha256_new();
+    char path[128];
+    snprintf(path, sizeof path, "%s/store/zeros", farm->folder);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    identity->size = size;
+    for (uint64_t at = 0; at < size; at += sizeof zeros) {
+        assert_int_equal(write(file, zeros, sizeof zeros), sizeof zeros);
+        sha256_update(sum, zeros, sizeof zeros);
+    }
+    sha256_finish(sum, identity->sha256);
+    sha256_free(sum);
+    if (messenger_send(messenger, &label, file, identity, &send, &error) < 0)
+        fail_msg("%s", error.message);
+}
+
+/* Whether bytes of this file have come, and not all of it. */
+static bool partly_here(struct farm *farm, const char *file)
+{
+    char pattern[256];
+    struct stat status = {0};
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/scratch/*/12-*/b.1/files/%s.part", farm->folder, file);
+    if (glob(pattern, 0, NULL, &found) == 0)
+        stat(found.gl_pathv[0], &status);
+    globfree(&found);
+    return status.st_size > 0;
+}
+
+static void name_copy(struct farm *farm, const struct store_identity *identity, const char *key)
+{
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__Fetch fetch = MU__FETCH__INIT;
+    Mu__Label label = MU__LABEL__INIT;
+    Mu__Identity named = MU__IDENTITY__INIT;
+    label.from = "z";
+    label.to = "b";
+    label.name = "zeros";
+    named.size = identity->size;
+    named.sha256.data = (uint8_t *)identity->sha256;
+    named.sha256.len = SHA256_SIZE;
+    fetch.label = &label;
+    fetch.identity = &named;
+    fetch.key = (char *)key;
+    envelope.body_case = MU__ENVELOPE__BODY_FETCH;
+    envelope.fetch = &fetch;
+    farm_send(farm, &envelope);
+}
+
+/* What is coming goes on; only when nothing more comes is the copy taken. */
+static void a_copy_is_for_what_does_not_come(void **state)
+{
+    struct farm *farm = *state;
+    struct store_identity identity;
+    farm_start(farm);
+    struct messenger *neighbour = farm_neighbour(farm);
+    ask_receive(farm, CALL("b", 1), "z", "zeros", "got");
+    send_zeros(farm, neighbour, 20000000, &identity);
+    UNTIL(farm, partly_here(farm, "got"));
+    name_copy(farm, &identity, "there-is-none");
+    farm_expect_ok(farm, CALL("b", 1));
+    rendezvous_forget(farm->rendezvous, JOB, "b");
+    messenger_free(neighbour);
+    tls_client_free(farm->neighbour);
+    neighbour = farm_neighbour(farm);
+    ask_receive(farm, CALL("b", 2), "z", "zeros", "again");
+    send_zeros(farm, neighbour, 20000000, &identity);
+    UNTIL(farm, partly_here(farm, "again"));
+    rendezvous_free(farm->rendezvous);
+    farm->rendezvous = NULL;
+    messenger_free(neighbour);
+    farm_run(farm, 100);
+    assert_false(farm_said(farm, MU__ENVELOPE__BODY_OUTCOME));
+    name_copy(farm, &identity, "zeros");
+    farm_expect_ok(farm, CALL("b", 2));
+    ask_sh(farm, CALL("b", 3), "cmp got again && test $(ls | wc -l) = 2", NULL);
+    farm_expect_ok(farm, CALL("b", 3));
+    farm_dismiss(farm);
+}
+
 static void a_killed_slot_costs_one_command(void **state)
 {
     struct farm *farm = *state;
@@ -512,6 +602,7 @@ int main(void)
         FARM_TEST(a_lost_rendezvous_is_mapped_out),
         FARM_TEST(a_store_that_fails_for_a_while_is_waited_for),
         FARM_TEST(messages_are_fetched_from_their_copies),
+        FARM_TEST(a_copy_is_for_what_does_not_come),
         FARM_TEST(a_killed_slot_costs_one_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,6 +249,32 @@ static void open_rendezvous(struct farm *farm)
     farm->invocation.rendezvous[0].port = rendezvous_port(farm->rendezvous);
 }
 
+static void on_clash(void *opaque, const struct label *label, const struct store_identity *sent,
+                     const struct store_identity *known)
+{
+    fail_msg("%s from %s is another one", label->name, label->from);
+}
+
+struct messenger *farm_neighbour(struct farm *farm)
+{
+    static const struct messenger_handlers handlers = {.clash = on_clash};
+    struct credentials credentials = {
+        .own = issue(farm->job_authority, "excamera:job/" JOB "/worker/13", CERTIFICATE_CLIENT),
+        .authority = farm->authority};
+    const struct messenger_target target = {farm->invocation.rendezvous[0].host,
+                                            farm->invocation.rendezvous[0].port};
+    struct messenger_options options = {
+        .job = JOB, .worker = 13, .targets = &target, .count = 1, .handlers = &handlers};
+    struct messenger *messenger;
+    struct error error;
+    if (tls_client_new(&credentials, &options.client, &error) < 0 ||
+        messenger_new(farm->network, &options, &messenger, &error) < 0)
+        die(&error);
+    farm->neighbour = options.client;
+    certificate_free(credentials.own);
+    return messenger;
+}
+
 int farm_set_up(void **state)
 {
     struct farm *farm = calloc(1, sizeof *farm);
@@ -291,6 +317,7 @@ int farm_tear_down(void **state)
     uv_run(&farm->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&farm->loop), 0);
     tls_server_free(farm->server);
+    tls_client_free(farm->neighbour);
     tls_domain_free(farm->domain);
     certificate_free(farm->authority);
     certificate_free(farm->job_authority);

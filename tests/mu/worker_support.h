@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "mu/invocation.h"
+#include "mu/messenger.h"
 #include "mu/rendezvous.h"
 #include "mu/wire.h"
 #include "net/channel.h"
@@ -29,7 +30,8 @@ struct farm {
     struct tls_server *server;
     struct listener *listener;
     struct rendezvous *rendezvous;
-    char folder[64]; /* holds "store", "scratch" and "invocation.json" */
+    struct tls_client *neighbour; /* of farm_neighbour() */
+    char folder[64];              /* holds "store", "scratch" and "invocation.json" */
     struct invocation invocation;
 
     /* the worker's process */
@@ -61,6 +63,8 @@ int farm_tear_down(void **state);
     } while (0)
 
 void farm_run(struct farm *farm, unsigned milliseconds);
+/* Another worker's messenger, of the test itself; for messenger_free() before the test's end. */
+struct messenger *farm_neighbour(struct farm *farm);
 /* Writes the invocation and starts a worker that reads it; waits until it is welcome. */
 void farm_start(struct farm *farm);
 /* The same without waiting. */
