@@ -41,6 +41,7 @@ static void free_attempt(struct attempt *attempt)
     actor_state_free(&attempt->state);
     machine_request_free(&attempt->point_what);
     machine_request_free(&attempt->what);
+    free(attempt->point_failure);
     free(attempt);
 }
 

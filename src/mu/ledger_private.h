@@ -101,6 +101,7 @@ struct attempt {
     uint32_t point; /* asked for; 0: none */
     int64_t asked_at, waited; /* at points of the run at hand */
     struct machine_request point_what;
+    char *point_failure; /* why a point of the run at hand ended badly; NULL: none did */
     struct wait wait[WAITS];
 };
 

@@ -84,6 +84,7 @@ void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool dro
     actor_state_free(&attempt->state);
     machine_request_free(&attempt->point_what);
     machine_request_free(&attempt->what);
+    free(attempt->point_failure);
     free(attempt);
     if (entry->attempt[0] != NULL || entry->attempt[1] != NULL || entry->status == ENTRY_DONE)
         return;

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mu/ledger_private.h"
@@ -174,6 +176,8 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
 {
     machine_request_free(&attempt->point_what);
     machine_request_free(&attempt->what);
+    free(attempt->point_failure);
+    attempt->point_failure = NULL;
     memset(attempt->wait, 0, sizeof attempt->wait);
     attempt->point = 0;
     attempt->asked_at = attempt->waited = 0;
@@ -270,10 +274,12 @@ static void give_up(struct ledger *ledger, const struct attempt *attempt,
     const char *printed = outcome->printed ? outcome->printed : "";
     size_t length = strlen(printed), most = 700; /* its end says most */
     struct error error;
-    error_set(&error, -EIO, "actor '%s', state '%s': %s %s%s%s%s%s", attempt->entry->name,
+    const char *point = attempt->point_failure;
+    error_set(&error, -EIO, "actor '%s', state '%s': %s %s%s%s%s%s%s%s", attempt->entry->name,
               state->name, job_kind_name(state->request.kind), job_outcome_name(outcome->outcome),
-              reason && *reason ? ": " : "", reason ? reason : "",
-              *printed ? "; it printed:\n" : "", length > most ? printed + length - most : printed);
+              point ? ": " : "", point ? point : "", reason && *reason ? ": " : "",
+              reason ? reason : "", *printed ? "; it printed:\n" : "",
+              length > most ? printed + length - most : printed);
     ledger_fail(ledger, &error);
 }
 
@@ -494,6 +500,17 @@ void ledger_point(struct ledger *ledger, const struct ledger_call *call, uint32_
     ledger_schedule(ledger);
 }
 
+/* Its process only learns that it does not get what it asked for; people want to know why. */
+static void remember_point_failure(struct attempt *attempt, const struct ledger_outcome *outcome)
+{
+    const char *reason = outcome->reason ? outcome->reason : "";
+    free(attempt->point_failure);
+    if (asprintf(&attempt->point_failure, "%s at a point %s%s%s",
+                 job_kind_name(attempt->point_what.kind), job_outcome_name(outcome->outcome),
+                 *reason ? ": " : "", reason) < 0)
+        attempt->point_failure = NULL;
+}
+
 void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call, uint32_t point,
                           const struct ledger_outcome *outcome, int64_t now)
 {
@@ -506,6 +523,8 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
         enter_result(ledger, attempt, &attempt->point_what, outcome->identity);
     else if (item != NULL && item->status == ITEM_DURABLE)
         ledger_item_lost(ledger, item);
+    if (outcome->outcome != JOB_OK)
+        remember_point_failure(attempt, outcome);
     end_point(ledger, attempt);
     ledger_schedule(ledger);
 }
