@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mu/coordinator_private.h"
+#include "net/identity.h"
 
 enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000 };
 
@@ -46,6 +47,10 @@ static void free_when_closed(struct coordinator *coordinator)
         return;
     void (*closed)(void *opaque) = coordinator->closed;
     void *opaque = coordinator->closed_opaque;
+    while (!list_empty(&coordinator->handed_in))
+        coordinator_handed_in_free(LIST_ENTRY(coordinator->handed_in.next, struct handed_in, link));
+    journal_close(coordinator->state);
+    tls_domain_free(coordinator->deployment);
     tls_server_free(coordinator->server);
     credentials_release(&coordinator->keys);
     hash_release(&coordinator->members);
@@ -80,7 +85,7 @@ static void close_all(struct coordinator *coordinator)
 
 void coordinator_go_on(struct coordinator *coordinator)
 {
-    if (!coordinator->closing || !list_empty(&coordinator->jobs))
+    if (!coordinator->closing || !list_empty(&coordinator->jobs) || coordinator->cleaning > 0)
         return;
     if (!uv_is_closing((uv_handle_t *)&coordinator->tick))
         close_all(coordinator);
@@ -108,6 +113,7 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(coordinator->loop), passed = now - coordinator->ticked_at;
     coordinator->ticked_at = now;
     coordinator_session_tick(coordinator, now);
+    coordinator_submitter_tick(coordinator, now);
     crew_share(coordinator);
     for (struct list_link *link = head->next; link != head; link = next) {
         next = link->next;
@@ -122,6 +128,8 @@ static struct tls_domain *lookup(void *opaque, const char *name)
     struct coordinator *coordinator = opaque;
     struct list_link *head = &coordinator->jobs;
     char job_name[RENDEZVOUS_NAME_SIZE];
+    if (strcmp(name, DOMAIN_DEPLOYMENT) == 0)
+        return coordinator->deployment;
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
         if (rendezvous_job_name(job_name, job->name) && strcmp(job_name, name) == 0)
@@ -207,6 +215,17 @@ static int open_engine(struct coordinator *coordinator, struct error *error)
     return code;
 }
 
+/* Those that the state folder has. */
+static void go_on_with_jobs(struct coordinator *coordinator)
+{
+    struct list_link *head = &coordinator->handed_in;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct handed_in *job = LIST_ENTRY(link, struct handed_in, link);
+        if (job->state == MU__JOB_LINE__STATE__RUNNING)
+            coordinator_handed_in_begin(job);
+    }
+}
+
 int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
                      struct coordinator **made, struct error *error)
 {
@@ -216,12 +235,15 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
     coordinator->loop = loop;
     list_init(&coordinator->jobs);
     list_init(&coordinator->sessions);
+    list_init(&coordinator->handed_in);
     uv_timer_init(loop, &coordinator->tick);
     coordinator->tick.data = coordinator;
     coordinator->open = 1;
     int code = keep_options(coordinator, options, error);
     if (code == 0)
         code = coordinator_make_keys(coordinator, error);
+    if (code == 0)
+        code = coordinator_state_open(coordinator, error);
     if (code == 0)
         code = open_network(coordinator, error);
     if (code == 0)
@@ -235,5 +257,6 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
     coordinator->ticked_at = uv_now(loop);
     uv_timer_start(&coordinator->tick, on_tick, COORDINATOR_TICK_MS, COORDINATOR_TICK_MS);
     *made = coordinator;
+    go_on_with_jobs(coordinator);
     return 0;
 }

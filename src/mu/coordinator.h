@@ -47,14 +47,17 @@ struct coordinator_options {
     const struct credentials *rendezvous_keys;
     /* A folder for the jobs that are handed in, locked while it is used. NULL: none can be. */
     const char *state;
-    int workers;           /* of all jobs together, at most; 0: as many as the jobs want */
-    int slots;             /* of each worker, for jobs that are handed in; default 1 */
-    double price;          /* of a worker's second */
-    unsigned heartbeat_ms; /* default 1000 */
-    unsigned launch_ms;    /* until a worker that has not come is replaced; default 120 s */
-    unsigned patience_ms;  /* of workers whose coordinator is gone; default 300 s */
+    int workers;                 /* of all jobs together, at most; 0: as many as the jobs want */
+    int slots;                   /* of each worker, for jobs that are handed in; default 1 */
+    double price;                /* of a worker's second */
+    unsigned heartbeat_ms;       /* default 1000 */
+    unsigned launch_ms;          /* until a worker that has not come is replaced; default 120 s */
+    unsigned rendezvous_lost_ms; /* until one that is gone is given up; default 30 s */
+    unsigned patience_ms;        /* of workers whose coordinator is gone; default 300 s */
     /* Something for people to know. May be NULL. */
     void (*note)(void *opaque, const char *sentence);
+    /* A transition of a job that was handed in, as one line of JSON without its end. May be NULL. */
+    void (*trace)(void *opaque, const char *line);
     void *opaque;
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mu/coordinator_private.h"
+#include "mu/delivery.h"
 #include "mu/worker_scratch.h"
 
 /* Attempts at an actor by one coordinator: those of the next are numbered behind them. */
@@ -73,7 +74,8 @@ static void close_job(struct coordinator_job *job)
 {
     job->closing = true;
     crew_free(job);
-    coordinator_unregister_job(job);
+    if (!job->coordinator->closing) /* a job that goes on later finds its messages there */
+        coordinator_unregister_job(job);
     journal_close(job->journal);
     job->journal = NULL;
     store_close(job->store, on_closed, job);
@@ -97,6 +99,8 @@ static void end(struct coordinator_job *job, const struct error *failure)
     job->end_at = uv_now(job->coordinator->loop) + DISMISS_MS;
     if (failure != NULL)
         job->failure = *failure;
+    if (job->delivery != NULL)
+        delivery_cancel(job->delivery);
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct member *member = LIST_ENTRY(link, struct member, link);
         if (member->session != NULL)

@@ -42,8 +42,13 @@ int coordinator_make_keys(struct coordinator *coordinator, struct error *error)
     struct certificate_subject authority = subject("excamera servers", NULL, 0, YEAR);
     struct certificate_subject server =
         subject("excamera coordinator", IDENTITY_COORDINATOR, CERTIFICATE_SERVER, YEAR);
-    if (coordinator->options.keys != NULL)
-        return share(coordinator->options.keys->authority, &keys->authority, error);
+    const struct credentials *given = coordinator->options.keys;
+    if (given != NULL) {
+        int shared = share(given->authority, &keys->authority, error);
+        return shared < 0
+                   ? shared
+                   : tls_domain_new(given->own, given->authority, &coordinator->deployment, error);
+    }
     int code = certificate_make_authority(&authority, &keys->authority, error);
     return code < 0 ? code : certificate_issue(keys->authority, &server, &keys->own, error);
 }

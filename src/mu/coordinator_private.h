@@ -12,6 +12,7 @@
 #include "mu/hash_table.h"
 #include "mu/invocation.h"
 #include "mu/journal.h"
+#include "mu/registrar.h"
 #include "mu/rendezvous.h"
 #include "mu/wire.h"
 #include "net/list.h"
@@ -20,8 +21,9 @@
 
 enum {
     COORDINATOR_TICK_MS = 50,
-    COORDINATOR_TOKEN = 32, /* bytes */
-    COORDINATOR_SILENT = 4, /* heartbeats without a word, and the other side is dead */
+    COORDINATOR_TOKEN = 32,          /* bytes */
+    COORDINATOR_SILENT = 4,          /* heartbeats without a word, and the other side is dead */
+    COORDINATOR_MOST_WORKERS = 4096, /* of a job, where nobody says how many */
 };
 
 /* A worker that was started. */
@@ -39,14 +41,44 @@ struct member {
     uint64_t away_at;        /* since when; when it was launched or dismissed */
 };
 
-/* A connection, not necessarily a worker's yet. */
+/* A connection: of nobody yet, of a worker, or of one who hands in jobs. */
 struct session {
     struct coordinator *coordinator;
     struct list_link link;
     struct channel *channel;
-    struct member *member; /* NULL until it has said hello */
+    struct member *member; /* NULL but for a worker's */
+    bool submitter;
+    struct handed_in *watched; /* that it is told of; NULL: none */
+    bool cleans;               /* it waits for the end of all cleaning */
     uint64_t since, spoke_at;
     bool suspect;
+};
+
+/* A rendezvous that runs by itself. */
+struct meeting_place {
+    struct coordinator *coordinator;
+    int index; /* in the options' list */
+    struct registrar *registrar;
+    bool lost;
+};
+
+/* A job that somebody has handed in, and what became of it. */
+struct handed_in {
+    struct coordinator *coordinator;
+    struct list_link link; /* in coordinator->handed_in, in the order of coming */
+    char id[JOB_NAME_SIZE], name[JOB_NAME_SIZE];
+    Mu__Submit *submit; /* NULL where it cannot be read any more */
+    Mu__JobLine__State state;
+    char failure[1024];              /* the sentence; or "" */
+    struct ledger_progress progress; /* the last that is known */
+    uint64_t submitted;              /* seconds since 1970 */
+    uint64_t ran_ms;
+    double cost;
+    struct job *what;                /* while it runs */
+    struct coordinator_job *running; /* NULL unless it does */
+    bool cancelled;
+    struct store *cleaning; /* that its objects are being removed from; or NULL */
+    bool cleaned;           /* they are gone */
 };
 
 /* What is removed when the journal is safe: a key, or a prefix where it ends with '/'. */
@@ -63,9 +95,16 @@ struct coordinator {
     struct tls_server *server;
     struct listener *listener;
     struct engine *engine;
-    struct rendezvous *rendezvous;
-    struct credentials
-        keys; /* of the servers that workers dial; `own` only where options has none */
+    struct rendezvous *rendezvous; /* of its own; or else: */
+    struct meeting_place *place;   /* [options.rendezvous_count] */
+    struct tls_client *controller; /* with which these are dialled */
+    struct tls_domain *deployment; /* of those who hand in jobs; or NULL */
+    struct journal *state;         /* of the state folder: its lock and the epoch */
+    uint64_t epoch;
+    struct list_link handed_in;
+    int cleaning;            /* of these, at once */
+    uint64_t told_at;        /* watchers */
+    struct credentials keys; /* of the servers that workers dial; `own` if options have none */
     struct list_link jobs, sessions;
     struct hash_table members;
     uint32_t workers_made;
@@ -89,8 +128,9 @@ struct coordinator_job {
     struct journal *journal;
     struct certificate *authority; /* of its workers */
     struct tls_domain *domain;
-    bool registered; /* with the rendezvous */
-    char *facts;     /* of the first worker that came: all are the same */
+    bool registered;     /* with the rendezvous */
+    uint64_t mapped_out; /* a bit for each rendezvous */
+    char *facts;         /* of the first worker that came: all are the same */
 
     struct list_link members;
     int present, used;   /* members whose process runs, as far as is known; that the ledger has */
@@ -105,7 +145,7 @@ struct coordinator_job {
     struct list_link cleanups, safe_cleanups; /* the latter wait for the sync under way */
     bool unsafe, syncing, known;              /* known: the journal was not empty */
     int operations;                           /* of the store and the journal, under way */
-    int inputs, outputs;                      /* that were brought */
+    struct delivery *delivery;                /* of inputs or outputs, under way; or NULL */
     bool ready;                               /* inputs are there */
     bool delivering;                          /* outputs are on their way */
     bool recorded;                            /* that it is done */
@@ -158,9 +198,51 @@ size_t coordinator_list_rendezvous(const struct coordinator *coordinator,
                                    struct invocation_place list[INVOCATION_MOST_RENDEZVOUS]);
 int coordinator_open_rendezvous(struct coordinator *coordinator, struct error *error);
 void coordinator_close_rendezvous(struct coordinator *coordinator);
+/* Tells a worker which of them it is not to use. */
+void coordinator_tell_mapped_out(struct session *session);
 int coordinator_register_job(struct coordinator_job *job, struct error *error);
 void coordinator_unregister_job(struct coordinator_job *job);
 void coordinator_forget_messages(struct coordinator_job *job, const char *actor);
+
+/* ---- coordinator_state.c: what is kept of jobs that are handed in ---------------------------- */
+
+/* Takes the folder, and reads what is in it. */
+int coordinator_state_open(struct coordinator *coordinator, struct error *error);
+/* The path of a file of the job; NULL when out of memory. */
+char *coordinator_state_path(const struct handed_in *job, const char *name);
+/* Makes the job durable. */
+int coordinator_state_add(const struct handed_in *job, struct error *error);
+/* That it has begun; how it ended. */
+int coordinator_state_begun(const struct handed_in *job, struct error *error);
+int coordinator_state_ended(struct handed_in *job, struct error *error);
+int coordinator_state_remove(const struct handed_in *job, struct error *error);
+
+/* ---- coordinator_handed_in.c: jobs that are handed in ---------------------------------------- */
+
+struct handed_in *coordinator_handed_in_new(struct coordinator *coordinator, const char *id);
+void coordinator_handed_in_free(struct handed_in *job);
+struct handed_in *coordinator_handed_in_find(struct coordinator *coordinator, const char *id);
+/* What is told of it; strings are its own. */
+void coordinator_handed_in_line(struct handed_in *job, Mu__JobLine *line);
+/* Whether what was handed in is a job. */
+int coordinator_handed_in_check(struct handed_in *job, struct error *error);
+/* Begins its work, or goes on with it; a failure is the job's. */
+void coordinator_handed_in_begin(struct handed_in *job);
+void coordinator_handed_in_cancel(struct handed_in *job);
+/* Removes it with all that it has left, if it is over. */
+void coordinator_handed_in_clean(struct handed_in *job);
+
+/* ---- coordinator_submitter.c: those who hand in jobs ----------------------------------------- */
+
+void coordinator_submitter_hello(struct session *session);
+void coordinator_submitter_said(struct session *session, const Mu__Envelope *envelope);
+/* Tells those who watch it how it stands. */
+void coordinator_submitter_tell(struct handed_in *job);
+/* Nobody can watch it any more. */
+void coordinator_submitter_forget(struct handed_in *job);
+/* All cleaning is over. */
+void coordinator_submitter_cleaned(struct coordinator *coordinator);
+void coordinator_submitter_tick(struct coordinator *coordinator, uint64_t now);
 
 /* ---- coordinator_crew.c --------------------------------------------------------------------- */
 

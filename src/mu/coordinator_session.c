@@ -70,7 +70,7 @@ void coordinator_session_dismiss(struct session *session)
 
 static void on_hello(struct session *session, const Mu__Hello *hello)
 {
-    if (session->member != NULL)
+    if (session->member != NULL || session->submitter)
         coordinator_session_breach(session, "a second hello");
     else if (hello->protocol != MU_PROTOCOL)
         coordinator_session_refuse(session, "it speaks another version of the protocol");
@@ -78,17 +78,23 @@ static void on_hello(struct session *session, const Mu__Hello *hello)
         coordinator_session_refuse(session, "it is another build of the program");
     else if (hello->who_case == MU__HELLO__WHO_WORKER)
         coordinator_worker_hello(session, hello->worker);
+    else if (hello->who_case == MU__HELLO__WHO_SUBMITTER)
+        coordinator_submitter_hello(session);
     else
-        coordinator_session_refuse(session, "only workers come here");
+        coordinator_session_refuse(session, "only workers and those who hand in jobs come here");
 }
 
 static void dispatch(struct session *session, const Mu__Envelope *envelope)
 {
     if (envelope->body_case == MU__ENVELOPE__BODY_HELLO)
         on_hello(session, envelope->hello);
-    else if (session->member == NULL)
+    else if (session->member == NULL && !session->submitter)
         coordinator_session_breach(session, "something before its hello");
-    else if (envelope->body_case != MU__ENVELOPE__BODY_HEARTBEAT)
+    else if (envelope->body_case == MU__ENVELOPE__BODY_HEARTBEAT)
+        return;
+    else if (session->submitter)
+        coordinator_submitter_said(session, envelope);
+    else
         coordinator_worker_said(session, envelope);
 }
 
@@ -170,8 +176,9 @@ static void check(struct session *session, uint64_t now)
     uint64_t heard_at = stream_heard_at(channel_stream(session->channel));
     Mu__Heartbeat heartbeat = MU__HEARTBEAT__INIT;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
-    bool silent = session->member != NULL ? now > heard_at + COORDINATOR_SILENT * (uint64_t)beat
-                                          : now > session->since + HELLO_MS;
+    bool known = session->member != NULL || session->submitter;
+    bool silent = known ? now > heard_at + COORDINATOR_SILENT * (uint64_t)beat
+                        : now > session->since + HELLO_MS;
     if (silent && session->suspect) {
         channel_abort(session->channel, "it is silent");
         return;
@@ -179,7 +186,7 @@ static void check(struct session *session, uint64_t now)
     session->suspect = silent;
     envelope.body_case = MU__ENVELOPE__BODY_HEARTBEAT;
     envelope.heartbeat = &heartbeat;
-    if (session->member != NULL && now >= session->spoke_at + beat / 2)
+    if (known && now >= session->spoke_at + beat / 2)
         coordinator_session_say(session, &envelope);
 }
 

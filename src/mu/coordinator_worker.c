@@ -94,6 +94,7 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
     member->session = session;
     session->member = member;
     coordinator_session_welcome(session, member->job->epoch);
+    coordinator_tell_mapped_out(session);
     tell_held(session, hello);
     if (!member->came)
         crew_came(member, (int)hello->slots);

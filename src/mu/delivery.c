@@ -1,0 +1,159 @@
+#include "mu/delivery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct delivery {
+    struct delivery_options options;
+    const struct job_transfer *item; /* [count] */
+    int count, at;
+    bool cancelled;
+    struct store_operation *operation; /* under way; NULL: none */
+    uv_timer_t turn;                   /* tells of the end where no operation does */
+    struct error failure;
+};
+
+static void go_on(struct delivery *delivery);
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct delivery *delivery = handle->data;
+    struct delivery_options options = delivery->options;
+    struct error failure = delivery->failure;
+    free(delivery);
+    options.done(options.opaque, failure.code < 0 ? &failure : NULL);
+}
+
+static void end(struct delivery *delivery, const struct error *failure)
+{
+    if (failure != NULL)
+        delivery->failure = *failure;
+    uv_close((uv_handle_t *)&delivery->turn, on_closed);
+}
+
+void delivery_cancel(struct delivery *delivery)
+{
+    delivery->cancelled = true;
+    if (delivery->operation != NULL)
+        store_cancel(delivery->operation);
+}
+
+/* ---- One after the other ------------------------------------------------------------------- */
+
+/* Opens the folder that `path` lies in; `*name` is what it is called there. */
+static int open_folder(const char *path, const char **name, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    *name = slash ? slash + 1 : path;
+    if (folder == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = errno;
+    free(folder);
+    return descriptor < 0 ? error_set(error, -code, "%s: %s", path, strerror(code)) : descriptor;
+}
+
+/* Of what ends one item. */
+static void on_delivered(void *opaque, const struct store_result *result)
+{
+    struct delivery *delivery = opaque;
+    struct error error = result->error;
+    delivery->operation = NULL;
+    if (error.code == -EEXIST && !delivery->options.outputs)
+        error_set(&error, -EEXIST,
+                  "%s is another file than when this job was begun; remove its "
+                  "store to begin anew",
+                  delivery->item[delivery->at].file);
+    if (error.code < 0) {
+        end(delivery, &error);
+        return;
+    }
+    delivery->at++;
+    go_on(delivery);
+}
+
+static void on_put(void *opaque, const struct store_result *result)
+{
+    struct delivery *delivery = opaque;
+    struct error error = result->error;
+    delivery->operation = NULL;
+    if (error.code == 0)
+        store_adopt(delivery->options.store, delivery->item[delivery->at].key, 1, &result->identity,
+                    on_delivered, delivery, &delivery->operation, &error);
+    if (error.code < 0)
+        end(delivery, &error);
+}
+
+static int put(struct delivery *delivery, struct error *error)
+{
+    const struct job_transfer *input = &delivery->item[delivery->at];
+    const char *name;
+    int folder = open_folder(input->file, &name, error);
+    if (folder < 0)
+        return folder;
+    const struct store_put what = {.from = {folder, name}, .key = input->key, .attempt = 1};
+    int code =
+        store_put(delivery->options.store, &what, on_put, delivery, &delivery->operation, error);
+    close(folder);
+    return code;
+}
+
+static int get(struct delivery *delivery, struct error *error)
+{
+    const struct job_transfer *output = &delivery->item[delivery->at];
+    const char *name;
+    int folder = open_folder(output->file, &name, error);
+    if (folder < 0)
+        return folder;
+    const struct store_get what = {
+        .key = output->key, .to = {folder, name}, .length = STORE_TO_END};
+    int code = store_get(delivery->options.store, &what, on_delivered, delivery,
+                         &delivery->operation, error);
+    close(folder);
+    return code;
+}
+
+static void go_on(struct delivery *delivery)
+{
+    struct error error = {.code = 0};
+    while (delivery->at < delivery->count && delivery->item[delivery->at].file[0] == '\0')
+        delivery->at++;
+    if (delivery->cancelled)
+        error_set(&error, -ECANCELED, "interrupted");
+    else if (delivery->at < delivery->count)
+        error.code = delivery->options.outputs ? get(delivery, &error) : put(delivery, &error);
+    if (error.code < 0)
+        end(delivery, &error);
+    else if (delivery->at == delivery->count)
+        end(delivery, NULL);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    go_on(timer->data);
+}
+
+/* ---- Beginning ----------------------------------------------------------------------------- */
+
+int delivery_begin(const struct delivery_options *options, struct delivery **made,
+                   struct error *error)
+{
+    const struct job *job = options->job;
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    delivery->options = *options;
+    delivery->item = options->outputs ? job->output : job->input;
+    delivery->count = options->outputs ? job->outputs : job->inputs;
+    uv_timer_init(options->loop, &delivery->turn);
+    delivery->turn.data = delivery;
+    uv_timer_start(&delivery->turn, on_turn, 0, 0);
+    *made = delivery;
+    return 0;
+}
