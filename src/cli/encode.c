@@ -2,17 +2,16 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/encode_run.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
-#include "encode/job.h"
 #include "encode/levels.h"
 #include "encode/vpx_encoder.h"
 
@@ -28,6 +27,9 @@ enum option_id {
     OPTION_KEEP,
     OPTION_FORCE,
     OPTION_JSON,
+    OPTION_WORKERS,
+    OPTION_TRACE,
+    OPTION_RESUME,
 };
 
 static const struct option long_options[] = {
@@ -35,7 +37,11 @@ static const struct option long_options[] = {
     {"chunk", required_argument, NULL, 'N'},
     {"batch", required_argument, NULL, 'x'},
     {"quality", required_argument, NULL, 'q'},
-    {"workers", required_argument, NULL, 'j'},
+    {"jobs", required_argument, NULL, 'j'},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"trace", required_argument, NULL, OPTION_TRACE},
+    {"resume", no_argument, NULL, OPTION_RESUME},
+    {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'Q'},
     {"help", no_argument, NULL, 'h'},
     {"cpu-used", required_argument, NULL, OPTION_CPU_USED},
@@ -51,7 +57,9 @@ static const struct option long_options[] = {
 };
 
 struct command_line {
-    struct job_options job;
+    struct encode_options encode;
+    int jobs; /* tasks at once; 0: not said */
+    const char *trace;
     bool quiet, json, help;
     struct progress progress;
 };
@@ -70,7 +78,8 @@ static void usage(void)
         "  -x, --batch CHUNKS     chunks behind one key frame (16)\n"
         "  -q, --quality LEVEL    0 (best) to 63, as libvpx's --cq-level (%d)\n"
         "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
-        "  -j, --workers COUNT    processes at work at once (the number of cores)\n"
+        "  -j, --jobs COUNT       tasks at work at once (the number of cores)\n"
+        "      --workers COUNT    worker processes that they are spread over (1)\n"
         "      --start FRAME      begin with this frame, counted from 0\n"
         "      --frames COUNT     encode at most so many frames\n"
         "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
@@ -78,8 +87,11 @@ static void usage(void)
         "      --audio-bitrate N  of the Opus sound, as 96k (32k and 32k more a channel)\n"
         "      --keep DIR         leave all intermediate files in DIR\n"
         "      --force            overwrite what is there\n"
+        "      --resume           go on where an encode to the same output was interrupted\n"
+        "      --trace FILE       write what happens, a line of JSON each\n"
         "      --json             print the summary as JSON, to standard output\n"
         "  -Q, --quiet            print nothing but errors\n"
+        "  -v, --verbose          tell of workers that come to grief\n"
         "\n"
         "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
         "\n"
@@ -107,13 +119,19 @@ static bool take_flag(int id, struct command_line *line)
         line->help = true;
         return true;
     case OPTION_NO_SCENE_CUT:
-        line->job.reader.scene_cuts = false;
+        line->encode.scene_cuts = false;
         return true;
     case OPTION_NO_AUDIO:
-        line->job.sound = false;
+        line->encode.sound = false;
         return true;
     case OPTION_FORCE:
-        line->job.assembly.overwrite = true;
+        line->encode.overwrite = true;
+        return true;
+    case OPTION_RESUME:
+        line->encode.resume = true;
+        return true;
+    case 'v':
+        line->encode.verbose = true;
         return true;
     case OPTION_JSON:
         line->json = true;
@@ -125,29 +143,34 @@ static bool take_flag(int id, struct command_line *line)
 
 static bool take_option(int id, struct command_line *line)
 {
-    struct job_options *job = &line->job;
+    struct encode_options *encode = &line->encode;
     switch (id) {
     case 'o':
-        job->assembly.output = optarg;
+        encode->output = optarg;
         return true;
     case 'N':
-        return take_int("--chunk", 1, 10000, &job->reader.chunk_frames);
+        return take_int("--chunk", 1, 10000, &encode->chunk_frames);
     case 'x':
-        return take_int("--batch", 1, 1000000, &job->reader.batch_chunks);
+        return take_int("--batch", 1, 1000000, &encode->batch_chunks);
     case 'q':
-        return take_int("--quality", 0, LEVELS_MAX, &job->steps.quality);
+        return take_int("--quality", 0, LEVELS_MAX, &encode->quality);
     case 'j':
-        return take_int("--workers", 1, 1024, &job->workers);
+        return take_int("--jobs", 1, 1024, &line->jobs);
+    case OPTION_WORKERS:
+        return take_int("--workers", 1, 1024, &encode->workers);
+    case OPTION_TRACE:
+        line->trace = optarg;
+        return true;
     case OPTION_CPU_USED:
-        return take_int("--cpu-used", 0, VPX_ENCODER_FASTEST, &job->steps.cpu_used);
+        return take_int("--cpu-used", 0, VPX_ENCODER_FASTEST, &encode->cpu_used);
     case OPTION_START:
-        return options_integer("--start", optarg, 0, INT64_MAX, &job->reader.start);
+        return options_integer("--start", optarg, 0, INT64_MAX, &encode->start);
     case OPTION_FRAMES:
-        return options_integer("--frames", optarg, 1, INT64_MAX, &job->reader.frames);
+        return options_integer("--frames", optarg, 1, INT64_MAX, &encode->frames);
     case OPTION_AUDIO_BITRATE:
-        return options_bitrate("--audio-bitrate", optarg, &job->assembly.audio_bitrate);
+        return options_bitrate("--audio-bitrate", optarg, &encode->audio_bitrate);
     case OPTION_KEEP:
-        job->keep = optarg;
+        encode->keep = optarg;
         return true;
     default:
         return take_flag(id, line);
@@ -170,7 +193,7 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
 {
     argv[0] = "excamera encode"; /* what getopt's own messages begin with */
     int id;
-    while ((id = getopt_long(argc, argv, "o:N:x:q:j:Qh", long_options, NULL)) != -1)
+    while ((id = getopt_long(argc, argv, "o:N:x:q:j:vQh", long_options, NULL)) != -1)
         if (!take_option(id, line))
             return false;
     if (line->help)
@@ -179,38 +202,45 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
         return complain("which film?");
     if (optind < argc - 1)
         return complain("one film at a time");
-    line->job.reader.input = argv[optind];
-    if (line->job.assembly.output == NULL)
+    line->encode.input = argv[optind];
+    if (line->encode.output == NULL)
         return complain("where to? -o FILE is missing");
     return true;
 }
 
-static void on_progress(void *opaque, const struct job_progress *now)
+static void on_progress(void *opaque, const struct encode_progress *now)
 {
     progress_show(opaque, now);
 }
 
-static int run_job(struct command_line *line)
+/* Spreads the tasks over the workers. */
+static void share_out(struct command_line *line)
 {
-    struct job_summary summary;
+    struct encode_options *encode = &line->encode;
+    int jobs = line->jobs > 0 ? line->jobs : count_cores();
+    if (encode->workers == 0)
+        encode->workers = 1;
+    encode->slots = (jobs + encode->workers - 1) / encode->workers;
+}
+
+static int run_encode(struct command_line *line)
+{
+    struct encode_result result;
     struct error error = {0};
     if (!line->quiet) {
         line->progress.terminal = isatty(STDERR_FILENO);
-        line->job.progress = on_progress;
-        line->job.opaque = &line->progress;
+        line->encode.progress = on_progress;
+        line->encode.opaque = &line->progress;
     }
-    /* A reader of our output that goes away is an error like any other: scratch must go too. */
-    signal(SIGPIPE, SIG_IGN);
-    int code = job_run(&line->job, &summary, &error);
+    int code = encode_run(&line->encode, &result, &error);
     progress_end(&line->progress);
     if (code < 0) {
         fprintf(stderr, "excamera encode: %s\n", error.message);
-        /* Not exit, which would wait for a thread that may wait for ever. */
-        _exit(code == -ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILURE);
+        return code == -ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILURE;
     }
     if (!line->quiet)
-        summary_print(&line->job, &summary);
-    if (line->json && !summary_print_json(&line->job, &summary)) {
+        summary_print(&line->encode, &result);
+    if (line->json && !summary_print_json(&line->encode, &result)) {
         fprintf(stderr,
                 "excamera encode: the film is complete, but the summary cannot be written\n");
         return EXIT_FAILURE;
@@ -218,17 +248,30 @@ static int run_job(struct command_line *line)
     return EXIT_SUCCESS;
 }
 
+static int trace_and_run(struct command_line *line)
+{
+    if (line->trace == NULL)
+        return run_encode(line);
+    FILE *trace = line->encode.trace = fopen(line->trace, "we");
+    if (trace != NULL)
+        setvbuf(trace, NULL, _IOLBF, 0); /* what was said is there, whatever comes */
+    int status = trace != NULL ? run_encode(line) : EXIT_FAILURE;
+    if ((trace == NULL || fclose(trace) != 0) && (trace == NULL || status == EXIT_SUCCESS)) {
+        fprintf(stderr, "excamera encode: %s: %s\n", line->trace, strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    return status;
+}
+
 int command_encode(int argc, char **argv)
 {
     struct command_line line = {
-        .job =
-            {
-                .program = "/proc/self/exe",
-                .workers = count_cores(),
-                .sound = true,
-                .reader = {.chunk_frames = 6, .batch_chunks = 16, .scene_cuts = true},
-                .steps = {.quality = LEVELS_DEFAULT, .cpu_used = VPX_ENCODER_DEFAULT},
-            },
+        .encode = {.sound = true,
+                   .chunk_frames = 6,
+                   .batch_chunks = 16,
+                   .scene_cuts = true,
+                   .quality = LEVELS_DEFAULT,
+                   .cpu_used = VPX_ENCODER_DEFAULT},
     };
     if (!read_command_line(argc, argv, &line))
         return EXIT_USAGE;
@@ -236,5 +279,6 @@ int command_encode(int argc, char **argv)
         usage();
         return EXIT_SUCCESS;
     }
-    return run_job(&line);
+    share_out(&line);
+    return trace_and_run(&line);
 }

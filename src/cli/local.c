@@ -213,6 +213,8 @@ static int serve(struct local *local, struct error *error)
         local->code = add_job(local, error);
         if (local->code < 0)
             coordinator_close(local->coordinator, on_closed, local);
+        else if (local_interrupted())
+            coordinator_job_stop(local->job);
     }
     uv_run(&local->loop, UV_RUN_DEFAULT);
     uv_loop_close(&local->loop);

@@ -15,9 +15,9 @@ void progress_duration(double seconds, char *text, size_t size)
         snprintf(text, size, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-static void describe_frames(const struct job_progress *now, char *text, size_t size)
+static void describe_frames(const struct encode_progress *now, char *text, size_t size)
 {
-    double rate = now->seconds > 0 ? (double)now->frames / now->seconds : 0;
+    double rate = now->seconds > 0 ? (double)(now->frames - now->before) / now->seconds : 0;
     char left[40] = "";
     if (now->total > now->frames && rate > 0)
         progress_duration((double)(now->total - now->frames) / rate, left, sizeof left);
@@ -28,14 +28,11 @@ static void describe_frames(const struct job_progress *now, char *text, size_t s
         snprintf(text, size, "frame %lld  %.1f fps", (long long)now->frames, rate);
 }
 
-static void describe_chunks(const struct job_progress *now, char *text, size_t size)
+static void describe_chunks(const struct encode_progress *now, char *text, size_t size)
 {
-    int busy = 0;
-    for (int step = 0; step < GRAPH_STEPS; step++)
-        busy += now->running[step];
     snprintf(text, size, "encode %d, decode %d, reencode %d, rebase %d, waiting %d",
-             now->running[GRAPH_ENCODE], now->running[GRAPH_DECODE], now->running[GRAPH_REENCODE],
-             now->running[GRAPH_REBASE], now->chunks > busy ? now->chunks - busy : 0);
+             now->step[ENCODE_STEP_ENCODE], now->step[ENCODE_STEP_DECODE],
+             now->step[ENCODE_STEP_REENCODE], now->step[ENCODE_STEP_REBASE], now->waiting);
 }
 
 /* A line that is longer than the terminal is wide could not be rewritten. */
@@ -46,7 +43,7 @@ static int terminal_columns(void)
     return known ? size.ws_col : 80;
 }
 
-void progress_show(struct progress *progress, const struct job_progress *now)
+void progress_show(struct progress *progress, const struct encode_progress *now)
 {
     char frames[120];
     char chunks[120];

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "encode/job.h"
+#include "cli/encode_run.h"
 
 /* Zero-initialise. */
 struct progress {
@@ -13,7 +13,7 @@ struct progress {
     bool line_open;      /* the cursor stands behind a line */
 };
 
-void progress_show(struct progress *progress, const struct job_progress *now);
+void progress_show(struct progress *progress, const struct encode_progress *now);
 /* Removes the line, before anything else is printed. */
 void progress_end(struct progress *progress);
 

@@ -7,9 +7,9 @@
 
 #include "cli/progress.h"
 
-static bool to_standard_output(const struct job_options *options)
+static bool to_standard_output(const struct encode_options *options)
 {
-    return strcmp(options->assembly.output, "-") == 0;
+    return strcmp(options->output, "-") == 0;
 }
 
 static double per_second(double amount, double seconds)
@@ -18,17 +18,16 @@ static double per_second(double amount, double seconds)
 }
 
 /* Bits per second of the film. */
-static double bitrate(const struct job_summary *summary)
+static double bitrate(const struct encode_result *result)
 {
-    return per_second(8.0 * (double)summary->totals.bytes, summary->totals.seconds);
+    return per_second(8.0 * (double)result->bytes, result->film_seconds);
 }
 
-static void print_input(const struct job_options *options, const struct job_summary *summary)
+static void print_input(const struct encode_options *options, const struct encode_result *result)
 {
-    const struct input_info *input = &summary->input;
+    const struct input_info *input = &result->input;
     fprintf(stderr, "input      %s (%s)\n",
-            strcmp(options->reader.input, "-") == 0 ? "standard input" : options->reader.input,
-            input->source);
+            strcmp(options->input, "-") == 0 ? "standard input" : options->input, input->source);
     if (input->converted[0] != '\0')
         fprintf(stderr, "converted  %s\n", input->converted);
     if (input->interlaced)
@@ -37,39 +36,38 @@ static void print_input(const struct job_options *options, const struct job_summ
                 "are\n");
 }
 
-static void print_output(const struct job_options *options, const struct job_summary *summary)
+static void print_output(const struct encode_options *options, const struct encode_result *result)
 {
-    const char *output = options->assembly.output;
-    const struct assembly_totals *totals = &summary->totals;
+    const char *output = options->output;
     if (to_standard_output(options)) {
         fprintf(stderr, "output     %lld bytes of video, %.0f kbit/s, on standard output\n",
-                (long long)totals->bytes, bitrate(summary) / 1000);
+                (long long)result->bytes, bitrate(result) / 1000);
         return;
     }
-    fprintf(stderr, "output     %s: %lld bytes, %.0f kbit/s\n", output, (long long)totals->bytes,
-            bitrate(summary) / 1000);
+    fprintf(stderr, "output     %s: %lld bytes, %.0f kbit/s\n", output, (long long)result->bytes,
+            bitrate(result) / 1000);
     fprintf(stderr, "quality    `excamera compare %s %s` measures SSIM and PSNR\n", output,
-            options->reader.input);
+            options->input);
     fprintf(stderr, "play       `ffplay %s`, or open it in a browser\n", output);
 }
 
-void summary_print(const struct job_options *options, const struct job_summary *summary)
+void summary_print(const struct encode_options *options, const struct encode_result *result)
 {
-    const struct assembly_totals *totals = &summary->totals;
     char film[40];
     char took[40];
-    progress_duration(totals->seconds, film, sizeof film);
-    progress_duration(summary->seconds, took, sizeof took);
-    print_input(options, summary);
+    progress_duration(result->film_seconds, film, sizeof film);
+    progress_duration(result->seconds, took, sizeof took);
+    print_input(options, result);
     fprintf(stderr, "film       %lld frames of %dx%d, %s; %lld key frames\n",
-            (long long)totals->frames, summary->input.format.width, summary->input.format.height,
-            film, (long long)totals->key_frames);
+            (long long)result->frames, result->input.format.width, result->input.format.height,
+            film, (long long)result->key_frames);
     fprintf(stderr, "encoded    [%d,%d], quality %d: %lld chunks in %lld batches\n",
-            options->reader.chunk_frames, options->reader.batch_chunks, options->steps.quality,
-            (long long)summary->chunks, (long long)summary->batches);
-    fprintf(stderr, "time       %s with %d worker%s, %.1f frames/s\n", took, options->workers,
-            options->workers == 1 ? "" : "s", per_second((double)totals->frames, summary->seconds));
-    print_output(options, summary);
+            options->chunk_frames, options->batch_chunks, options->quality,
+            (long long)result->chunks, (long long)result->batches);
+    int tasks = options->workers * options->slots;
+    fprintf(stderr, "time       %s with %d task%s at once, %.1f frames/s\n", took, tasks,
+            tasks == 1 ? "" : "s", per_second((double)result->frames, result->seconds));
+    print_output(options, result);
 }
 
 /* File names need not be UTF-8, which JSON must be. */
@@ -87,19 +85,20 @@ static json_t *json_text(const char *text)
     return json;
 }
 
-static void add_settings(json_t *json, const struct job_options *options)
+static void add_settings(json_t *json, const struct encode_options *options)
 {
-    json_object_set_new(json, "chunk", json_integer(options->reader.chunk_frames));
-    json_object_set_new(json, "batch", json_integer(options->reader.batch_chunks));
-    json_object_set_new(json, "quality", json_integer(options->steps.quality));
-    json_object_set_new(json, "cpu_used", json_integer(options->steps.cpu_used));
+    json_object_set_new(json, "chunk", json_integer(options->chunk_frames));
+    json_object_set_new(json, "batch", json_integer(options->batch_chunks));
+    json_object_set_new(json, "quality", json_integer(options->quality));
+    json_object_set_new(json, "cpu_used", json_integer(options->cpu_used));
     json_object_set_new(json, "workers", json_integer(options->workers));
+    json_object_set_new(json, "slots", json_integer(options->slots));
 }
 
-static void add_input(json_t *json, const struct job_options *options,
+static void add_input(json_t *json, const struct encode_options *options,
                       const struct input_info *input)
 {
-    json_object_set_new(json, "input", json_text(options->reader.input));
+    json_object_set_new(json, "input", json_text(options->input));
     json_object_set_new(json, "source", json_text(input->source));
     json_object_set_new(json, "converted", json_text(input->converted));
     json_object_set_new(json, "interlaced", json_boolean(input->interlaced));
@@ -107,28 +106,27 @@ static void add_input(json_t *json, const struct job_options *options,
     json_object_set_new(json, "height", json_integer(input->format.height));
 }
 
-static void add_result(json_t *json, const struct job_summary *summary)
+static void add_result(json_t *json, const struct encode_result *result)
 {
-    const struct assembly_totals *totals = &summary->totals;
-    json_object_set_new(json, "frames", json_integer(totals->frames));
-    json_object_set_new(json, "key_frames", json_integer(totals->key_frames));
-    json_object_set_new(json, "chunks", json_integer(summary->chunks));
-    json_object_set_new(json, "batches", json_integer(summary->batches));
-    json_object_set_new(json, "bytes", json_integer(totals->bytes));
-    json_object_set_new(json, "duration", json_real(totals->seconds));
-    json_object_set_new(json, "bitrate", json_real(bitrate(summary)));
-    json_object_set_new(json, "seconds", json_real(summary->seconds));
+    json_object_set_new(json, "frames", json_integer(result->frames));
+    json_object_set_new(json, "key_frames", json_integer(result->key_frames));
+    json_object_set_new(json, "chunks", json_integer(result->chunks));
+    json_object_set_new(json, "batches", json_integer(result->batches));
+    json_object_set_new(json, "bytes", json_integer(result->bytes));
+    json_object_set_new(json, "duration", json_real(result->film_seconds));
+    json_object_set_new(json, "bitrate", json_real(bitrate(result)));
+    json_object_set_new(json, "seconds", json_real(result->seconds));
     json_object_set_new(json, "frames_per_second",
-                        json_real(per_second((double)totals->frames, summary->seconds)));
+                        json_real(per_second((double)result->frames, result->seconds)));
 }
 
-bool summary_print_json(const struct job_options *options, const struct job_summary *summary)
+bool summary_print_json(const struct encode_options *options, const struct encode_result *result)
 {
     json_t *json = json_object();
-    add_input(json, options, &summary->input);
-    json_object_set_new(json, "output", json_text(options->assembly.output));
+    add_input(json, options, &result->input);
+    json_object_set_new(json, "output", json_text(options->output));
     add_settings(json, options);
-    add_result(json, summary);
+    add_result(json, result);
     FILE *stream = to_standard_output(options) ? stderr : stdout;
     bool written = json_dumpf(json, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
                    fputc('\n', stream) != EOF && fflush(stream) == 0;

@@ -11,7 +11,6 @@
 
 struct reader {
     struct reader_options options;
-    const atomic_bool *cancel;
     struct input *input;
     struct plan plan;
     struct scene scene;
@@ -33,8 +32,6 @@ static int read_frame(struct reader *reader, struct error *error)
     if (reader->options.frames > 0 && reader->frames == reader->options.frames)
         return 0;
     for (;;) {
-        if (reader->cancel != NULL && atomic_load(reader->cancel))
-            return error_set(error, -ECANCELED, "stopped");
         int code = input_read(reader->input, &reader->picture, &reader->time_stamp, error);
         if (code <= 0)
             return code;
@@ -68,15 +65,13 @@ static int check_options(const struct reader *reader, struct error *error)
     return 0;
 }
 
-int reader_open(const struct reader_options *options, const atomic_bool *cancel,
-                struct reader **result, struct error *error)
+int reader_open(const struct reader_options *options, struct reader **result, struct error *error)
 {
     *result = NULL;
     struct reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     reader->options = *options;
-    reader->cancel = cancel;
     plan_start(&reader->plan, options->chunk_frames, options->batch_chunks);
     int code = input_open(options->input, &reader->input, error);
     if (code >= 0)

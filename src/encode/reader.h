@@ -2,7 +2,6 @@
 #ifndef ENCODE_READER_H
 #define ENCODE_READER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,9 +30,7 @@ struct raw_chunk {
 
 struct reader;
 
-/* `cancel` may be set from another thread: reading then ends soon with -ECANCELED. It may be NULL. */
-int reader_open(const struct reader_options *options, const atomic_bool *cancel,
-                struct reader **reader, struct error *error);
+int reader_open(const struct reader_options *options, struct reader **reader, struct error *error);
 const struct input_info *reader_info(const struct reader *reader);
 
 /* Writes the next chunk's pictures to `path` as Y4M, replacing what is there; nowhere where `path` is

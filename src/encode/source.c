@@ -92,7 +92,7 @@ int task_source(const struct task_options *options, struct error *error)
     };
     struct reader *reader;
     int64_t number = 0;
-    int code = reader_open(&settings, NULL, &reader, error);
+    int code = reader_open(&settings, &reader, error);
     if (code < 0)
         return code;
     do

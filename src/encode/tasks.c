@@ -2,7 +2,9 @@
 #include "encode/tasks.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "encode/files.h"
 #include "encode/levels.h"
@@ -84,31 +86,63 @@ static int encode_pictures(const struct task_options *options, struct y4m_reader
     return code;
 }
 
-int task_encode(const struct task_options *options, struct error *error)
+struct encoding {
+    const struct task_options *options;
+    struct y4m_reader *raw;
+    struct chunk_file chunk;
+    struct error *error;
+    int code;
+};
+
+static int encode_chunk(struct encoding *encoding)
 {
-    struct y4m_reader *raw = NULL;
+    const struct video_format *format = y4m_format(encoding->raw);
+    const struct task_options *options = encoding->options;
     struct vpx_encoder *encoder = NULL;
-    struct chunk_file chunk = {0};
-    int code = y4m_open(options->raw, &raw, error);
-    if (code < 0)
-        return code;
-    const struct video_format *format = y4m_format(raw);
-    chunk.header = (struct ivf_header){
+    encoding->chunk.header = (struct ivf_header){
         .width = format->width,
         .height = format->height,
         .time_base = {format->frame_rate.denominator, format->frame_rate.numerator},
     };
-    code = vpx_encoder_open(format->width, format->height, options->cpu_used, &encoder, error);
-    if (code < 0)
-        goto done;
-    code = encode_pictures(options, raw, encoder, &chunk, error);
-    if (code < 0)
-        goto done;
-    code = files_write_chunk(options->out_chunk, &chunk, error);
-done:
-    files_free_chunk(&chunk);
+    int code = vpx_encoder_open(format->width, format->height, options->cpu_used, &encoder,
+                                encoding->error);
+    if (code >= 0)
+        code = encode_pictures(options, encoding->raw, encoder, &encoding->chunk, encoding->error);
     vpx_encoder_close(encoder);
-    y4m_close(raw);
+    return code;
+}
+
+static void *encode_in_thread(void *opaque)
+{
+    struct encoding *encoding = opaque;
+    encoding->code = encode_chunk(encoding);
+    return NULL;
+}
+
+/* libvpx (1.12), tuned for SSIM, looks at a few bytes behind an array of its own, and decides by what lies
+ * there. A thread of its own has a heap of its own, of fresh memory: there it finds the same each time,
+ * whatever the process has done before. */
+static int encode_on_fresh_heap(struct encoding *encoding)
+{
+    pthread_t thread;
+    int code = pthread_create(&thread, NULL, encode_in_thread, encoding);
+    if (code != 0)
+        return error_set(encoding->error, -code, "cannot start a thread: %s", strerror(code));
+    pthread_join(thread, NULL);
+    return encoding->code;
+}
+
+int task_encode(const struct task_options *options, struct error *error)
+{
+    struct encoding encoding = {.options = options, .error = error};
+    int code = y4m_open(options->raw, &encoding.raw, error);
+    if (code < 0)
+        return code;
+    code = encode_on_fresh_heap(&encoding);
+    if (code >= 0)
+        code = files_write_chunk(options->out_chunk, &encoding.chunk, error);
+    files_free_chunk(&encoding.chunk);
+    y4m_close(encoding.raw);
     return code;
 }
 

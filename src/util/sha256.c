@@ -44,6 +44,16 @@ int sha256_finish(struct sha256 *sha256, uint8_t sum[SHA256_SIZE])
     return EVP_DigestFinal_ex(sha256->context, sum, NULL) == 1 ? start(sha256) : -EIO;
 }
 
+int sha256_of(const void *data, size_t size, uint8_t sum[SHA256_SIZE])
+{
+    struct sha256 *sha256 = sha256_new();
+    int code = sha256 != NULL ? sha256_update(sha256, data, size) : -ENOMEM;
+    if (code == 0)
+        code = sha256_finish(sha256, sum);
+    sha256_free(sha256);
+    return code;
+}
+
 void sha256_hex(const uint8_t sum[SHA256_SIZE], char hex[SHA256_HEX_SIZE])
 {
     static const char digits[] = "0123456789abcdef";

@@ -21,6 +21,9 @@ int sha256_update(struct sha256 *sha256, const void *data, size_t size);
 /* Writes the sum and starts anew. */
 int sha256_finish(struct sha256 *sha256, uint8_t sum[SHA256_SIZE]);
 
+/* Of one piece. */
+int sha256_of(const void *data, size_t size, uint8_t sum[SHA256_SIZE]);
+
 /* In lower-case digits. */
 void sha256_hex(const uint8_t sum[SHA256_SIZE], char hex[SHA256_HEX_SIZE]);
 

@@ -44,7 +44,7 @@ class Errors(Case):
         self.assert_fails("encode", empty, "-o", self.out / "a.webm", words=["empty.mp4"])
 
     def test_input_is_a_folder(self):
-        self.assert_fails("encode", self.folder, "-o", self.out / "a.webm", words=["directory"])
+        self.assert_fails("encode", self.folder, "-o", self.out / "a.webm", words=["folder"])
 
     @unittest.skipIf(os.geteuid() == 0, "root reads everything")
     def test_unreadable_input(self):
@@ -125,14 +125,21 @@ class Errors(Case):
     def test_full_disk_for_the_file(self):
         small = self.full_disk()
         clip = make_clip(self.folder / "clip2.y4m", "320x240", 13)
-        self.assert_fails("encode", clip, "-o", small / "a.webm", "-q", 2, words=["space"])
+        words = ["encode", clip, "-o", small / "a.webm", "-q", 2, "-Q"]
+        said = excamera(*words, expect=1, env=self.environment).stderr
+        self.assertIn("full", said)
+        self.assertIn("--resume", said)
         self.assert_empty(small)
+        run("mount", "-o", "remount,size=4m", small)
+        excamera(*words, "--resume", env=self.environment)
+        self.assert_same_pictures(small / "a.webm", 13)
+        self.assert_empty(self.scratch)
 
     def test_full_disk_for_scratch(self):
         small = self.full_disk()
         clip = make_clip(self.folder / "clip2.y4m", "320x240", 13)
         self.environment["TMPDIR"] = str(small)
-        self.assert_fails("encode", clip, "-o", self.out / "a.webm", words=["space"])
+        self.assert_fails("encode", clip, "-o", self.out / "a.webm", words=["full"])
         self.assert_empty(small)
 
     def test_tasks_fail_alike(self):

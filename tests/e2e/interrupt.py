@@ -1,16 +1,12 @@
 #!/usr/bin/env python3
-"""Ctrl-C leaves nothing behind; a worker that is killed costs only time."""
+"""Encodes that are interrupted and killed, and go on; a worker that is killed costs only time."""
+import json
 import os
 import pathlib
 import signal
 import subprocess
 
 from harness import EXCAMERA, Case, children, excamera, main, make_clip, wait_until
-
-
-def task_processes(pid):
-    """Descendants that are at work on a task, newest last."""
-    return sorted(children(pid))
 
 
 class Running(Case):
@@ -20,17 +16,18 @@ class Running(Case):
         self.scratch.mkdir()
         self.out = self.folder / "out"
         self.out.mkdir()
+        self.trace = self.folder / "trace"
         self.clip = make_clip(self.folder / "clip.y4m", "320x180", 60)
+        self.environment = {**os.environ, "TMPDIR": str(self.scratch)}
 
-    def command(self, *options):
-        return [EXCAMERA, "encode", str(self.clip), "-o", str(self.out / "a.ivf"), "-N", "6", "-x", "4",
-                "-j", "2", *options]
+    def arguments(self, *options):
+        return ["encode", str(self.clip), "-o", str(self.out / "a.ivf"), "-N", "6", "-x", "4", "-j", "2",
+                "--trace", str(self.trace), *options]
 
     def start(self, *options):
-        process = subprocess.Popen(self.command(*options), stderr=subprocess.PIPE,
+        process = subprocess.Popen([EXCAMERA, *self.arguments(*options)], stderr=subprocess.PIPE,
                                    stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                                   start_new_session=True,
-                                   env={**os.environ, "TMPDIR": str(self.scratch)})
+                                   start_new_session=True, env=self.environment)
         self.addCleanup(self.end, process)
         return process
 
@@ -41,46 +38,107 @@ class Running(Case):
         process.stderr.close()
         process.wait()
 
-    def interrupt(self, number, whole_group):
-        process = self.start()
-        wait_until(lambda: task_processes(process.pid) and any(self.scratch.rglob("*")))
+    def run_to_end(self, *options, **more):
+        return excamera(*self.arguments("-Q", *options), env=self.environment, **more)
+
+    def done(self):
+        """Chunks that have come to their end."""
+        if not self.trace.exists():
+            return set()
+        lines = [json.loads(line) for line in self.trace.read_text().splitlines() if line.endswith("}")]
+        return {line["actor"] for line in lines
+                if line["kind"] == "quit" and line["actor"].startswith("chunk-")}
+
+    def stop(self, process, number, whole_group=False):
+        """Sends a signal; returns what was said in the end."""
         below = children(process.pid)
         if whole_group:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        process.communicate(timeout=20)
+        said = process.communicate(timeout=30)[1].decode()
         self.assertNotEqual(process.returncode, 0)
-        wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in below), 10)
+        wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in below), 30)
+        self.assert_empty(self.out)
+        return said
+
+
+class Interrupted(Running):
+    def test_at_once(self):
+        """Before anything was made, nothing is kept."""
+        for number, whole_group in ((signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)):
+            with self.subTest(number):
+                process = self.start()
+                wait_until(lambda: any(self.scratch.rglob("*")))
+                if not self.done():
+                    self.stop(process, number, whole_group)
+                    self.assertEqual(process.returncode, 130)
+                if not self.done():
+                    self.assert_empty(self.scratch)
+
+    def expected(self):
+        self.run_to_end()
         self.assert_empty(self.scratch)
+        film = (self.out / "a.ivf").read_bytes()
+        (self.out / "a.ivf").unlink()
+        self.trace.unlink()
+        return film
+
+    def go_on(self, number, whole_group):
+        expected = self.expected()
+        process = self.start()
+        wait_until(lambda: len(self.done()) >= 2, 60)
+        said = self.stop(process, number, whole_group)
+        made = self.done()
+        if number != signal.SIGKILL:
+            self.assertIn("--resume", said)
+        self.run_to_end("--resume")
+        self.assertEqual((self.out / "a.ivf").read_bytes(), expected)
+        self.assert_empty(self.scratch)
+        # The coordinator may have been told of one that was not durable yet.
+        self.assertLess(len(self.done() & made), len(made))
+
+    def test_resume_after_ctrl_c(self):
+        self.go_on(signal.SIGINT, whole_group=True)
+
+    def test_resume_after_the_command_was_killed(self):
+        self.go_on(signal.SIGKILL, whole_group=False)
+
+    def test_resume_after_all_was_killed(self):
+        self.go_on(signal.SIGKILL, whole_group=True)
+
+    def test_resume_refuses_what_is_not_the_same(self):
+        process = self.start()
+        wait_until(lambda: len(self.done()) >= 1, 60)
+        self.stop(process, signal.SIGTERM)
+        self.assertIn("other options", self.run_to_end("--resume", "-q", "21", expect=1).stderr)
+        self.clip.write_bytes(self.clip.read_bytes()[:-1])
+        self.assertIn("another file", self.run_to_end("--resume", expect=1).stderr)
+        self.assertIn("nothing to resume",
+                      self.run_to_end("--resume", "-o", self.out / "b.ivf", expect=1).stderr)
         self.assert_empty(self.out)
 
-    def test_ctrl_c(self):
-        self.interrupt(signal.SIGINT, whole_group=True)
+    def test_two_to_the_same_output(self):
+        self.start()
+        wait_until(lambda: any(self.scratch.rglob("journal")))
+        self.assertIn("another process", self.run_to_end(expect=1).stderr)
 
-    def test_interrupt_of_the_command_alone(self):
-        self.interrupt(signal.SIGINT, whole_group=False)
 
-    def test_terminate(self):
-        self.interrupt(signal.SIGTERM, whole_group=False)
-
+class KilledWorkers(Running):
     def test_workers_end_when_the_command_is_killed(self):
         process = self.start()
-        wait_until(lambda: task_processes(process.pid))
-        below = children(process.pid)
-        process.kill()
-        process.communicate(timeout=20)
-        wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in below), 30)
+        wait_until(lambda: children(process.pid))
+        self.stop(process, signal.SIGKILL)
 
-    def test_killed_workers_cost_only_time(self):
-        excamera(*self.command("-Q")[1:])
+    def test_they_cost_only_time(self):
+        self.run_to_end()
         expected = (self.out / "a.ivf").read_bytes()
         (self.out / "a.ivf").unlink()
         process = self.start("-Q")
         killed = set()
 
         def kill_one():
-            running = [pid for pid in task_processes(process.pid) if pid not in killed]
+            running = [pid for pid in sorted(children(process.pid)) if pid not in killed]
             if running:
                 try:
                     os.kill(running[-1], signal.SIGKILL)
@@ -96,22 +154,21 @@ class Running(Case):
         self.assertEqual((self.out / "a.ivf").read_bytes(), expected)
         self.assert_empty(self.scratch)
 
-    def test_a_worker_that_always_dies_ends_the_job(self):
+    def test_those_that_always_die_end_the_job(self):
         process = self.start("-Q")
 
         def kill_all():
-            for pid in task_processes(process.pid):
+            for pid in children(process.pid):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
             return process.poll() is not None
 
-        wait_until(kill_all, 60)
+        wait_until(kill_all, 120)
         _, words = process.communicate(timeout=20)
         self.assertGreater(process.returncode, 0)
-        self.assertIn("killed", words.decode().lower())
-        self.assert_empty(self.scratch)
+        self.assertIn("again", words.decode().lower())
         self.assert_empty(self.out)
 
 

@@ -1,0 +1,32 @@
+/* The files of an encode: the film, the output, and the folder of the job between them. */
+#ifndef CLI_ENCODE_FILES_H
+#define CLI_ENCODE_FILES_H
+
+#include <stdbool.h>
+
+#include "cli/encode_run.h"
+#include "cli/local.h"
+
+struct encode_files {
+    const char *name; /* of the output, as it was given */
+    struct local_folder folder;
+    bool resumable; /* the folder is known by the output's name: another run can find it */
+    bool to_stdout;
+    char *input;      /* a file with the film */
+    char *output;     /* where the job puts what it has made */
+    char *summary;    /* where it puts what that is */
+    const char *kind; /* of the output: "webm" or "ivf" */
+    char film[24];    /* what the film is called in the job: its name's ending may say what it is */
+};
+
+/* Checks input and output, and makes the folder. A film that is no file (a pipe, standard input) is copied
+ * into it first. `files` is to be closed in any case. */
+int encode_files_open(struct encode_files *files, const struct encode_options *options,
+                      struct error *error);
+/* Writes to standard output what goes there. */
+int encode_files_deliver(const struct encode_files *files, struct error *error);
+/* Removes the folder, unless `keep` says that there is something in it to go on from and it can be found
+ * again; then says so in `error`. */
+void encode_files_close(struct encode_files *files, bool keep, struct error *error);
+
+#endif

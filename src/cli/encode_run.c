@@ -1,0 +1,257 @@
+#include "cli/encode_run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "cli/encode_files.h"
+#include "cli/encode_job.h"
+#include "cli/local.h"
+#include "util/output.h"
+
+enum { CHOICES = 24, CHOICE_SIZE = 24 };
+/* No task takes as long, for each frame of its chunk, on the slowest machine. */
+enum { TASK_SECONDS = 900, FRAME_SECONDS = 60 };
+
+struct encode {
+    const struct encode_options *options;
+    struct encode_files files;
+    struct input_info input;
+    struct job *job;
+    struct job_choice choice[CHOICES];
+    char number[CHOICES][CHOICE_SIZE]; /* what numbers are as text */
+    int choices;
+    char digest[SHA256_HEX_SIZE];
+    double started;
+    int64_t done, before; /* frames */
+    bool counted;
+};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* ---- The job's variables --------------------------------------------------------------------- */
+
+static void choose(struct encode *encode, const char *variable, const char *value)
+{
+    encode->choice[encode->choices++] = (struct job_choice){variable, value};
+}
+
+static void choose_number(struct encode *encode, const char *variable, int64_t value)
+{
+    char *text = encode->number[encode->choices];
+    snprintf(text, CHOICE_SIZE, "%" PRId64, value);
+    choose(encode, variable, text);
+}
+
+static void choose_flag(struct encode *encode, const char *variable, bool value)
+{
+    choose(encode, variable, value ? "true" : "false");
+}
+
+/* What decides the film's bytes, and so what a job is known by. */
+static void choose_settings(struct encode *encode)
+{
+    const struct encode_options *options = encode->options;
+    choose(encode, "film", encode->files.film);
+    choose(encode, "kind", encode->files.kind);
+    choose_number(encode, "start", options->start);
+    choose_number(encode, "frames", options->frames);
+    choose_number(encode, "chunk_frames", options->chunk_frames);
+    choose_number(encode, "batch_chunks", options->batch_chunks);
+    choose_flag(encode, "scene_cuts", options->scene_cuts);
+    choose_flag(encode, "sound", options->sound && strcmp(options->input, "-") != 0);
+    choose_number(encode, "audio_bitrate", options->audio_bitrate);
+    choose_number(encode, "quality", options->quality);
+    choose_number(encode, "cpu_used", options->cpu_used);
+}
+
+static int load_job(struct encode *encode, struct error *error)
+{
+    size_t size = strlen(encode_job_text);
+    choose_settings(encode);
+    int code =
+        local_digest(encode_job_text, size, encode->choice, encode->choices, encode->digest, error);
+    choose_number(encode, "time_limit",
+                  TASK_SECONDS + FRAME_SECONDS * encode->options->chunk_frames);
+    choose(encode, "input", encode->files.input);
+    choose(encode, "output", encode->files.output);
+    choose(encode, "summary", encode->files.summary);
+    if (code == 0)
+        code = job_file_parse("encode", encode_job_text, size, encode->choice, encode->choices,
+                              &encode->job, error);
+    return code;
+}
+
+/* ---- The film -------------------------------------------------------------------------------- */
+
+/* Looks at the film before anything else is done: what it is is known from its first picture on. */
+static int probe(struct encode *encode, struct error *error)
+{
+    struct input *input = NULL;
+    struct xc_picture *picture = NULL;
+    int64_t time_stamp;
+    int code = input_open(encode->files.input, &input, error);
+    if (code == 0)
+        code = input_read(input, &picture, &time_stamp, error);
+    if (code == 0)
+        code = error_set(error, -EINVAL, "%s has no video frames", encode->options->input);
+    if (code > 0) {
+        code = 0;
+        encode->input = *input_info(input);
+    }
+    const struct video_format *format = &encode->input.format;
+    if (code == 0 && (format->width > XC_MAX_DIMENSION || format->height > XC_MAX_DIMENSION))
+        code =
+            error_set(error, -EINVAL, "%s is %dx%d, but VP8 ends at %dx%d", encode->options->input,
+                      format->width, format->height, XC_MAX_DIMENSION, XC_MAX_DIMENSION);
+    xc_picture_unref(picture);
+    input_close(input);
+    return code;
+}
+
+/* ---- Progress -------------------------------------------------------------------------------- */
+
+/* The step that a state of the machine belongs to: its name begins with the step's. */
+static int step_of(const char *state)
+{
+    static const char *const names[ENCODE_STEPS] = {"encode", "decode", "reencode", "rebase"};
+    for (int step = 0; step < ENCODE_STEPS; step++)
+        if (strncmp(state, names[step], strlen(names[step])) == 0)
+            return step;
+    return -1;
+}
+
+static int64_t expected_frames(const struct encode *encode)
+{
+    const struct encode_options *options = encode->options;
+    int64_t left = encode->input.frames - options->start;
+    if (left <= 0 || (options->frames > 0 && options->frames < left))
+        left = options->frames;
+    return left > encode->done || left == 0 ? left : encode->done;
+}
+
+static void count_steps(const struct encode *encode, const struct coordinator_job *job,
+                        struct encode_progress *progress)
+{
+    uint32_t actors[JOB_MOST_STATES];
+    coordinator_job_states(job, actors);
+    for (int state = 0; state < encode->job->states; state++) {
+        int step = step_of(encode->job->state[state].name);
+        if (step >= 0)
+            progress->step[step] += (int)actors[state];
+        else
+            progress->waiting += (int)actors[state];
+    }
+    progress->waiting = progress->waiting > 2 ? progress->waiting - 2 : 0; /* source and join */
+}
+
+static void on_progress(void *opaque, const struct coordinator_job *job)
+{
+    struct encode *encode = opaque;
+    struct ledger_progress ledger;
+    coordinator_job_progress(job, &ledger);
+    encode->done = ledger.amount;
+    if (!encode->counted)
+        encode->before = ledger.amount;
+    encode->counted = true;
+    struct encode_progress progress = {
+        .seconds = now() - encode->started,
+        .frames = encode->done,
+        .before = encode->before,
+        .total = expected_frames(encode),
+    };
+    count_steps(encode, job, &progress);
+    if (encode->options->progress != NULL)
+        encode->options->progress(encode->options->opaque, &progress);
+}
+
+static void on_trace(void *opaque, const char *line)
+{
+    struct encode *encode = opaque;
+    fprintf(encode->options->trace, "%s\n", line);
+}
+
+static void on_note(void *opaque, const char *sentence)
+{
+    fprintf(stderr, "excamera encode: %s\n", sentence);
+}
+
+/* ---- What came of it ------------------------------------------------------------------------- */
+
+static int64_t number_of(const json_t *json, const char *name)
+{
+    return json_integer_value(json_object_get(json, name));
+}
+
+static int read_summary(const struct encode *encode, struct encode_result *result,
+                        struct error *error)
+{
+    json_t *json = json_load_file(encode->files.summary, 0, NULL);
+    if (json == NULL)
+        return error_set(error, -EIO, "the film is complete, but its summary cannot be read");
+    *result = (struct encode_result){
+        .input = encode->input,
+        .frames = number_of(json, "frames"),
+        .key_frames = number_of(json, "key_frames"),
+        .chunks = number_of(json, "chunks"),
+        .batches = number_of(json, "batches"),
+        .bytes = number_of(json, encode->files.to_stdout ? "video_bytes" : "bytes"),
+        .film_seconds = json_number_value(json_object_get(json, "seconds")),
+        .seconds = now() - encode->started,
+    };
+    json_decref(json);
+    return 0;
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static int run(struct encode *encode, struct error *error)
+{
+    const struct encode_options *options = encode->options;
+    const struct local_options local = {
+        .job = encode->job,
+        .digest = encode->digest,
+        .folder = &encode->files.folder,
+        .keep = options->keep,
+        .workers = options->workers,
+        .slots = options->slots,
+        .trace = options->trace != NULL ? on_trace : NULL,
+        .note = options->verbose ? on_note : NULL,
+        .progress = on_progress,
+        .opaque = encode,
+    };
+    return local_run(&local, error);
+}
+
+int encode_run(const struct encode_options *options, struct encode_result *result,
+               struct error *error)
+{
+    struct encode encode = {.options = options, .started = now()};
+    local_catch_signals();
+    int code = encode_files_open(&encode.files, options, error);
+    if (code == 0)
+        code = probe(&encode, error);
+    if (code == 0)
+        code = load_job(&encode, error);
+    if (code == 0)
+        code = run(&encode, error);
+    if (code == 0)
+        code = read_summary(&encode, result, error);
+    if (code == 0)
+        code = encode_files_deliver(&encode.files, error);
+    encode_files_close(&encode.files, code < 0 && (encode.done > 0 || options->resume), error);
+    job_free(encode.job);
+    return code;
+}
