@@ -1,6 +1,4 @@
 /* What the ledger orders, as messages to workers and work for the store. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mu/coordinator_private.h"
@@ -210,50 +208,6 @@ static void say_fetch(struct coordinator_job *job, const struct ledger_order *or
 
 /* ---- The store ----------------------------------------------------------------------------- */
 
-struct adoption {
-    struct coordinator_job *job;
-    uint32_t attempt;
-    char key[];
-};
-
-static void on_adopted(void *opaque, const struct store_result *result)
-{
-    struct adoption *adoption = opaque;
-    struct coordinator_job *job = adoption->job;
-    int code = result->error.code;
-    struct error error = result->error;
-    if (code == 0 || code == -ENOENT || code == -EBADMSG || code == -EEXIST)
-        ledger_adopted(job->ledger, adoption->key, adoption->attempt, code,
-                       coordinator_job_now(job));
-    else if (code != -ECANCELED) /* a full disk, say: no attempt could do better */
-        ledger_fail(job->ledger, &error);
-    free(adoption);
-    coordinator_job_operation_ended(job);
-}
-
-static void adopt(struct coordinator_job *job, const struct ledger_order *order)
-{
-    struct store_identity identity = {.size = order->identity.size};
-    struct adoption *adoption = malloc(sizeof *adoption + strlen(order->key) + 1);
-    struct error error;
-    memcpy(identity.sha256, order->identity.sha256, sizeof identity.sha256);
-    if (adoption == NULL) {
-        error_set(&error, -ENOMEM, "out of memory");
-        ledger_fail(job->ledger, &error);
-        return;
-    }
-    adoption->job = job;
-    adoption->attempt = order->attempt;
-    strcpy(adoption->key, order->key);
-    if (store_adopt(job->store, order->key, order->attempt, &identity, on_adopted, adoption, NULL,
-                    &error) < 0) {
-        free(adoption);
-        ledger_fail(job->ledger, &error);
-        return;
-    }
-    job->operations++;
-}
-
 static void remove_object(struct coordinator_job *job, const struct ledger_order *order)
 {
     char key[STORE_KEY_SIZE];
@@ -292,7 +246,7 @@ void coordinator_carry_out(struct coordinator_job *job, const struct ledger_orde
         say_fetch(job, order);
         break;
     case LEDGER_ADOPT:
-        adopt(job, order);
+        coordinator_adopt(job, order);
         break;
     case LEDGER_MESSAGE:
     case LEDGER_OBJECT:

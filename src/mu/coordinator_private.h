@@ -280,6 +280,11 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
 /* Anything but a hello or a heartbeat. */
 void coordinator_worker_said(struct session *session, const Mu__Envelope *envelope);
 
+/* ---- coordinator_adopt.c -------------------------------------------------------------------- */
+
+/* Carries out LEDGER_ADOPT. */
+void coordinator_adopt(struct coordinator_job *job, const struct ledger_order *order);
+
 /* ---- coordinator_order.c -------------------------------------------------------------------- */
 
 void coordinator_carry_out(struct coordinator_job *job, const struct ledger_order *order);
