@@ -16,5 +16,10 @@ int command_keys(int argc, char **argv);
 int command_rendezvous(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_worker(int argc, char **argv);
+int command_coordinator(int argc, char **argv);
+int command_jobs(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_cancel(int argc, char **argv);
+int command_clean(int argc, char **argv);
 
 #endif

@@ -40,7 +40,8 @@ struct local_options {
     const struct local_folder *folder;
     const char *keep;   /* a folder for the scratch folders of actors that are done; or NULL */
     const char *launch; /* as struct coordinator_options has it */
-    int workers, slots, window;
+    int workers, spare, slots, window;
+    uint64_t time_ms; /* that it may take; 0: no limit */
     /* As struct coordinator_job_options has them; may be NULL. */
     void (*trace)(void *opaque, const char *line);
     void (*note)(void *opaque, const char *sentence);

@@ -18,6 +18,11 @@ static const struct command commands[] = {
     {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
     {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
     {"keys", command_keys, "make the certificates of a deployment"},
+    {"coordinator", command_coordinator, "run jobs that are handed in, several at a time"},
+    {"jobs", command_jobs, "list a coordinator's jobs"},
+    {"watch", command_watch, "attach to a job that was handed in"},
+    {"cancel", command_cancel, "end a job that was handed in"},
+    {"clean", command_clean, "remove what jobs that are over have left"},
     {"rendezvous", command_rendezvous, "serve as the place where workers meet"},
     {"worker", command_worker, "work for a coordinator: what engines start"},
 };
@@ -28,7 +33,7 @@ static void usage(FILE *stream)
 {
     fprintf(stream, "usage: excamera COMMAND [OPTIONS]\n\ncommands:\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].purpose);
+        fprintf(stream, "  %-11s %s\n", commands[i].name, commands[i].purpose);
     fprintf(stream, "\n`excamera COMMAND --help` says more, as in:\n"
                     "  excamera encode film.mp4 -o film.webm\n");
 }

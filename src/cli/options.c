@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool options_integer(const char *option, const char *text, int64_t least, int64_t most,
                      int64_t *value)
@@ -36,5 +37,49 @@ bool options_bitrate(const char *option, const char *text, int *bits_per_second)
         return true;
     }
     fprintf(stderr, "excamera: %s takes bits per second from 6k to 510k, not '%s'\n", option, text);
+    return false;
+}
+
+bool options_address(const char *option, const char *text, char **host, uint16_t *port)
+{
+    int64_t number;
+    char *name = NULL;
+    const char *colon = strrchr(text, ':');
+    size_t length = colon != NULL ? (size_t)(colon - text) : 0;
+    if (!options_integer(option, colon != NULL ? colon + 1 : text, 0, UINT16_MAX, &number))
+        return false;
+    if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
+        text++;
+        length -= 2;
+    }
+    if (length > 0 && (name = strndup(text, length)) == NULL) {
+        fprintf(stderr, "excamera: out of memory\n");
+        return false;
+    }
+    free(*host);
+    *host = name;
+    *port = (uint16_t)number;
+    return true;
+}
+
+bool options_seconds(const char *option, const char *text, uint64_t *ms)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end != text && *end == '\0' && value > 0 && value <= 1e9) {
+        *ms = (uint64_t)(value * 1000 + 0.5);
+        return true;
+    }
+    fprintf(stderr, "excamera: %s takes a number of seconds, not '%s'\n", option, text);
+    return false;
+}
+
+bool options_amount(const char *option, const char *text, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    if (end != text && *end == '\0' && *value > 0 && *value <= 1e15)
+        return true;
+    fprintf(stderr, "excamera: %s takes an amount above 0, not '%s'\n", option, text);
     return false;
 }

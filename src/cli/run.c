@@ -14,6 +14,8 @@
 #include "cli/encode_job.h"
 #include "cli/local.h"
 #include "cli/options.h"
+#include "cli/submit.h"
+#include "cli/watching.h"
 #include "mu/draw.h"
 
 static const char usage[] =
@@ -29,6 +31,15 @@ static const char usage[] =
     "      --store DIR   where objects are kept. Run again with the same, the job goes on where "
     "it\n"
     "                    was left. By default a folder that is removed at the end\n"
+    "      --coordinator HOST:PORT\n"
+    "                    hands the job to an `excamera coordinator`, and waits for its end;\n"
+    "                    Ctrl-C detaches, `excamera watch` attaches again. --store is a folder\n"
+    "                    that its workers reach too, --workers as many as it gives by default\n"
+    "      --keys DIR    for that: the folder of `excamera keys init`, with submitter.pem in it\n"
+    "      --spare N     workers that are started beyond those that are used\n"
+    "      --time SECONDS\n"
+    "                    the job may take at most\n"
+    "      --cost AMOUNT it may cost at most, at the coordinator's price of a worker's second\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
     "      --launch COMMAND  starts a worker elsewhere; without a shell, and {worker} in it "
@@ -49,7 +60,10 @@ struct run {
     const char *path;
     struct job_choice choice[MOST_CHOICES];
     int choices;
-    int64_t workers, slots, window;
+    int64_t workers, spare, slots, window; /* 0: not said */
+    uint64_t time_ms;
+    double cost;
+    struct submit_access access; /* host NULL: on this machine */
     const char *store, *keep, *trace_path, *drawing, *launch;
     bool dry_run, verbose, print;
 
@@ -181,9 +195,11 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .folder = folder,
         .keep = run->keep,
         .launch = run->launch,
-        .workers = (int)run->workers,
-        .slots = (int)run->slots,
+        .workers = run->workers ? (int)run->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
+        .spare = (int)run->spare,
+        .slots = run->slots ? (int)run->slots : 1,
         .window = (int)run->window,
+        .time_ms = run->time_ms,
         .trace = run->trace != NULL ? on_trace : NULL,
         .note = run->verbose ? on_note : NULL,
         .opaque = run,
@@ -209,6 +225,30 @@ static int run_job(struct run *run, struct error *error)
     return code;
 }
 
+static int hand_in(struct run *run, struct error *error)
+{
+    struct watching watching;
+    const struct submit_options options = {
+        .access = &run->access,
+        .store = run->store,
+        .job = run->job,
+        .text = run->text,
+        .size = run->size,
+        .choice = run->choice,
+        .choices = run->choices,
+        .workers = (int)run->workers,
+        .spare = (int)run->spare,
+        .slots = (int)run->slots,
+        .window = (int)run->window,
+        .time_ms = run->time_ms,
+        .cost = run->cost,
+        .events = watching_events(&watching, "run"),
+    };
+    int code = submit_job(&options, error);
+    watching_end(&watching);
+    return code;
+}
+
 static int load_and_run(struct run *run)
 {
     struct error error;
@@ -218,8 +258,9 @@ static int load_and_run(struct run *run)
     if (code == 0 && run->dry_run)
         code = run->drawing != NULL ? 0 : draw_dot(run->job, stdout, &error);
     else if (code == 0)
-        code = run_job(run, &error);
+        code = run->access.host != NULL ? hand_in(run, &error) : run_job(run, &error);
     free(run->text);
+    free(run->access.host);
     job_free(run->job);
     return code < 0 ? fail(&error) : EXIT_SUCCESS;
 }
@@ -240,6 +281,15 @@ static int print_job(const char *name)
 static bool take_option(struct run *run, int option)
 {
     switch (option) {
+    case SUBMIT_COORDINATOR:
+    case SUBMIT_KEYS:
+        return submit_take_option(&run->access, option, optarg);
+    case 'e':
+        return options_integer("--spare", optarg, 0, MOST_WORKERS, &run->spare);
+    case 'T':
+        return options_seconds("--time", optarg, &run->time_ms);
+    case 'C':
+        return options_amount("--cost", optarg, &run->cost);
     case 'w':
         return options_integer("--workers", optarg, 1, MOST_WORKERS, &run->workers);
     case 's':
@@ -303,12 +353,16 @@ int command_run(int argc, char **argv)
         {"draw", required_argument, NULL, 'd'},
         {"print", required_argument, NULL, 'p'},
         {"launch", required_argument, NULL, 'l'},
+        {"spare", required_argument, NULL, 'e'},
+        {"time", required_argument, NULL, 'T'},
+        {"cost", required_argument, NULL, 'C'},
+        SUBMIT_OPTIONS,
         {"dry-run", no_argument, NULL, 'n'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    struct run run = {.workers = sysconf(_SC_NPROCESSORS_ONLN), .slots = 1};
+    struct run run = {0};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "vh", options, NULL)) != -1) {

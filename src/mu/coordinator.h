@@ -79,7 +79,7 @@ struct coordinator_job_options {
     double cost;      /* it may have, as struct coordinator_options has the price; 0: no limit */
     /* A transition, as one line of JSON without its end. May be NULL. */
     void (*trace)(void *opaque, const char *line);
-    /* It is over, and freed. NULL: the job is done, and its outputs are there. */
+    /* It is over, and freed when this returns. NULL: the job is done, and its outputs are there. */
     void (*ended)(void *opaque, const struct error *failure);
     void *opaque;
 };

@@ -97,6 +97,7 @@ static void end(struct handed_in *job, Mu__JobLine__State state, const struct er
 static void on_ended(void *opaque, const struct error *failure)
 {
     struct handed_in *job = opaque;
+    look(job);
     job->running = NULL;
     if (failure == NULL)
         end(job, MU__JOB_LINE__STATE__DONE, NULL, true);

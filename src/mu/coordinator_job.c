@@ -59,14 +59,11 @@ static void on_closed(void *opaque)
 {
     struct coordinator_job *job = opaque;
     struct coordinator *coordinator = job->coordinator;
-    struct error failure = job->failure;
     /* What workers that were killed have left. */
     worker_scratch_remove_job(coordinator->options.scratch, job->name);
-    void (*ended)(void *opaque, const struct error *failure) = job->options.ended;
-    void *ended_opaque = job->options.opaque;
+    if (job->options.ended != NULL)
+        job->options.ended(job->options.opaque, job->failure.code < 0 ? &job->failure : NULL);
     release(job);
-    if (ended != NULL)
-        ended(ended_opaque, failure.code < 0 ? &failure : NULL);
     coordinator_go_on(coordinator);
 }
 

@@ -15,7 +15,7 @@ static bool is_member(const struct session *session, const struct member *member
 {
     const struct stream *stream = channel_stream(session->channel);
     char identity[CERTIFICATE_IDENTITY_SIZE], job_name[RENDEZVOUS_NAME_SIZE];
-    if (member == NULL || member->leaving || strcmp(hello->job, member->job->name) != 0 ||
+    if (member == NULL || strcmp(hello->job, member->job->name) != 0 ||
         !rendezvous_job_name(job_name, member->job->name))
         return false;
     snprintf(identity, sizeof identity, "excamera:job/%s/worker/%u", member->job->name,
@@ -81,7 +81,7 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
         coordinator_session_refuse(session, why);
         return;
     }
-    if (member->job->ending) {
+    if (member->job->ending || member->leaving) {
         dismiss_late(session, member->job);
         return;
     }
