@@ -22,7 +22,7 @@ static int out_of_memory(struct error *error)
 
 /* The rendezvous of messages to `actor`: the same for all of the job's workers that know of the same lost
  * ones. Where all are lost, the messages wait with the first. */
-static struct route *route_to(struct messenger *messenger, const char *actor)
+struct route *messenger_route_to(struct messenger *messenger, const char *actor)
 {
     size_t first = hash_text(HASH_BEGIN, actor) % messenger->count;
     for (size_t i = 0; i < messenger->count; i++) {
@@ -55,8 +55,12 @@ void messenger_item_free(struct item *item)
     messenger_route_remove(item);
     label_release(&item->label);
     if (item->kind == ITEM_SEND) {
+        struct messenger_send *send = (struct messenger_send *)item;
         hash_remove(&messenger->sends, &item->by_label);
-        close(((struct messenger_send *)item)->file);
+        messenger_stop_encoding(send);
+        close(send->file);
+        if (send->encoded >= 0)
+            close(send->encoded);
     } else {
         struct messenger_receive *receive = (struct messenger_receive *)item;
         hash_remove(&messenger->receives, &item->by_label);
@@ -125,9 +129,29 @@ static bool hand_to_all(struct messenger_send *send)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
+struct messenger_send *messenger_make_send(struct messenger *messenger, const struct label *label,
+                                           int file, const struct store_identity *identity)
+{
+    struct messenger_send *send = calloc(1, sizeof *send);
+    if (send == NULL || item_init(&send->item, ITEM_SEND, messenger, label) < 0) {
+        free(send);
+        return NULL;
+    }
+    send->file = file;
+    send->identity = *identity;
+    send->encoding = encoding_plain(identity->size);
+    send->encoded = -1;
+    return send;
+}
+
+void messenger_offer(struct messenger_send *send)
+{
+    messenger_route_add(messenger_route_to(send->item.messenger, send->item.label.to), &send->item);
+}
+
 int messenger_send(struct messenger *messenger, const struct label *label, int file,
-                   const struct store_identity *identity, struct messenger_send **made,
-                   struct error *error)
+                   const struct store_identity *identity, const struct messenger_base *base,
+                   struct messenger_send **made, struct error *error)
 {
     struct messenger_send *send = NULL;
     *made = NULL;
@@ -135,25 +159,25 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
         error_set(error, -EINVAL, "a message cannot be called '%.80s'", label->name);
         goto failed;
     }
-    send = calloc(1, sizeof *send);
-    if (send == NULL || item_init(&send->item, ITEM_SEND, messenger, label) < 0) {
+    send = messenger_make_send(messenger, label, file, identity);
+    if (send == NULL) {
         out_of_memory(error);
         goto failed;
     }
-    send->file = file;
-    send->identity = *identity;
     send->aside = hand_to_all(send);
-    messenger_route_add(route_to(messenger, label->to), &send->item);
+    if (!messenger_encode(send, base))
+        messenger_offer(send);
     *made = send;
     return 0;
 failed:
-    free(send);
     close(file);
     return error->code;
 }
 
 void messenger_withdraw(struct messenger_send *send)
 {
+    if (send->beside != NULL)
+        messenger_item_free(&send->beside->item);
     messenger_item_free(&send->item);
 }
 
@@ -186,7 +210,7 @@ int messenger_receive(struct messenger *messenger, const struct label *label,
     struct messenger_receive *receive = calloc(1, sizeof *receive);
     if (receive == NULL)
         return out_of_memory(error);
-    receive->folder = receive->file = receive->local = -1;
+    receive->folder = receive->file = receive->local = receive->base = -1;
     list_init(&receive->handing);
     receive->done = done;
     receive->opaque = opaque;
@@ -200,7 +224,7 @@ int messenger_receive(struct messenger *messenger, const struct label *label,
     }
     struct item *send = with_label(hash_first(&messenger->sends, label_hash(label)), label);
     if (send == NULL || hand((struct messenger_send *)send, receive) < 0)
-        messenger_route_add(route_to(messenger, label->to), &receive->item);
+        messenger_route_add(messenger_route_to(messenger, label->to), &receive->item);
     *made = receive;
     return 0;
 }
@@ -227,7 +251,7 @@ static void move_items(struct route *from)
         messenger_route_remove(item);
         if (item->kind == ITEM_SEND)
             ((struct messenger_send *)item)->wanted = false;
-        messenger_route_add(route_to(messenger, item->label.to), item);
+        messenger_route_add(messenger_route_to(messenger, item->label.to), item);
     }
 }
 
@@ -252,6 +276,7 @@ void messenger_release(struct messenger *messenger)
     free(messenger->routes);
     free(messenger->job);
     free(messenger->build);
+    free(messenger->folder);
     free(messenger);
 }
 
@@ -265,6 +290,8 @@ static int copy_options(struct messenger *messenger, const struct messenger_opti
     messenger->most_pause = options->most_pause ? options->most_pause : MOST_PAUSE;
     messenger->job = strdup(options->job);
     messenger->build = strdup(options->build ? options->build : "");
+    if (options->folder != NULL && (messenger->folder = strdup(options->folder)) == NULL)
+        return -ENOMEM;
     messenger->routes = calloc(options->count, sizeof *messenger->routes);
     if (messenger->job == NULL || messenger->build == NULL || messenger->routes == NULL)
         return -ENOMEM;
@@ -272,6 +299,7 @@ static int copy_options(struct messenger *messenger, const struct messenger_opti
     for (size_t i = 0; i < options->count; i++) {
         messenger->routes[i].messenger = messenger;
         messenger->routes[i].port = options->targets[i].port;
+        messenger->routes[i].speeds[0] = options->speed;
         messenger->routes[i].host = strdup(options->targets[i].host);
         if (messenger->routes[i].host == NULL)
             return -ENOMEM;

@@ -3,7 +3,8 @@
  * a connection to each of the job's rendezvous (docs/protocol.md). Connections that are lost are dialled
  * again, with growing pauses; everything that was sent is offered again then, and what was being received
  * goes on at the byte where it was. Where sender and receiver are both here, the message is handed over as
- * a hard link, and its bytes go to the rendezvous only if somebody else asks there for it.
+ * a hard link, and its bytes go to the rendezvous only if somebody else asks there for it. Over a connection that
+ * turns out to be slow, messages go compressed or as a difference (mu/encoding.h), where that is smaller.
  *
  * On a libuv loop, used from its thread alone. No handler is called from inside a function of this header;
  * all functions may be called from inside any handler.
@@ -33,6 +34,9 @@ struct messenger_handlers {
                   const struct store_identity *known);
     /* A sent message's bytes cannot be read any more; it is offered no longer. */
     void (*broken)(void *opaque, const struct label *label, const struct error *error);
+    /* Opens a message that `label`'s receiver has had, to read; the messenger closes it. -1 where it is not
+     * there. May be NULL. */
+    int (*base)(void *opaque, const struct label *label, const struct store_identity *identity);
 };
 
 struct messenger_options {
@@ -45,6 +49,8 @@ struct messenger_options {
         *targets;                     /* in the job's order, the same for all of its workers */
     size_t count;                     /* at least 1 */
     unsigned least_pause, most_pause; /* before dialling again, ms; 0: 100 and 5000 */
+    const char *folder; /* for files without a name; NULL: messages are sent as they are */
+    double speed;       /* bytes a second of each connection, while it is not known; 0: fast */
     const struct messenger_handlers *handlers;
     void *opaque;
 };
@@ -53,7 +59,10 @@ struct messenger_counters {
     uint64_t connections;    /* that were welcomed */
     uint64_t offered;        /* messages, again ones too */
     uint64_t local;          /* messages handed over here */
-    uint64_t sent, received; /* bytes of messages */
+    uint64_t sent, received; /* bytes of messages, as they were under way */
+    uint64_t smaller;        /* messages that were encoded, */
+    uint64_t differences;    /* and those of them that were a difference */
+    uint64_t whole;          /* that were asked for anew, since a difference was of no use */
 };
 
 /* All options are copied but `client`. Dials at once. -EINVAL, -ENOMEM. */
@@ -68,11 +77,18 @@ const char *messenger_trouble(const struct messenger *messenger);
 /* The rendezvous at this index is lost for good: its messages go by way of the next one. */
 void messenger_map_out(struct messenger *messenger, size_t index);
 
+/* An earlier message to the same receiver. */
+struct messenger_base {
+    int file; /* stays the caller's */
+    struct store_identity identity;
+};
+
 /* Sends the bytes of `file`, which becomes the messenger's and must never change; `identity` is theirs.
- * They are offered until messenger_withdraw(). -EINVAL, -ENOMEM; `file` has been closed then. */
+ * They are offered until messenger_withdraw(). They may go as a difference to `base`, unless that is NULL.
+ * -EINVAL, -ENOMEM; `file` has been closed then. */
 int messenger_send(struct messenger *messenger, const struct label *label, int file,
-                   const struct store_identity *identity, struct messenger_send **send,
-                   struct error *error);
+                   const struct store_identity *identity, const struct messenger_base *base,
+                   struct messenger_send **send, struct error *error);
 void messenger_withdraw(struct messenger_send *send);
 
 /* Called once: with error->code 0 the file is there, complete and right; else nothing is, -EBADMSG where

@@ -5,6 +5,7 @@
 #ifndef MU_MESSENGER_PRIVATE_H
 #define MU_MESSENGER_PRIVATE_H
 
+#include "mu/encoding.h"
 #include "mu/hash_table.h"
 #include "mu/messenger.h"
 #include "net/channel.h"
@@ -14,6 +15,8 @@
 enum {
     MESSENGER_CREDIT = 1 << 20,      /* bytes of a transfer under way at first, docs/protocol.md */
     MESSENGER_CREDIT_STEP = 1 << 18, /* given back together */
+    MESSENGER_SPEEDS = 8,            /* that are remembered */
+    MESSENGER_SPEED_LEAST = 1 << 17, /* bytes of a message that tell of a connection's speed */
 };
 
 struct route {
@@ -26,8 +29,10 @@ struct route {
     bool full;               /* wait for the queue to drain */
     unsigned pause;          /* ms before dialling next time */
     unsigned heartbeat_ms;
-    bool suspect;     /* nothing was heard for too long; looked at once more */
-    uv_timer_t timer; /* to dial again, or for heartbeats */
+    bool suspect;                    /* nothing was heard for too long; looked at once more */
+    uv_timer_t timer;                /* to dial again, or for heartbeats */
+    double speeds[MESSENGER_SPEEDS]; /* bytes a second of the latest messages; 0 for none */
+    unsigned next_speed;
     uint64_t next_id;
     struct hash_table transfers;  /* items that have been announced, by id */
     struct list_link items;       /* all of this route's, by `of_route` */
@@ -47,16 +52,24 @@ struct item {
     struct hash_link link;     /* in route->transfers, where `id` is not 0 */
     struct list_link of_route, queue;
     uint64_t id;       /* of the transfer on this connection; 0 for none */
-    uint64_t position; /* byte that goes or comes next */
+    uint64_t position; /* byte that goes or comes next, of those under way */
 };
 
 struct messenger_send {
     struct item item; /* first */
     int file;
     struct store_identity identity;
+    struct encoding encoding;
+    int encoded; /* the file with the bytes that go; -1: `file` */
     uint64_t credit;
     bool wanted; /* the other side waits for bytes */
-    bool aside;  /* it was handed over here */
+    bool aside;  /* nobody needs it, as far as is known: it was handed over here, for one */
+    bool whole;  /* of one that is `beside` a difference, */
+    struct messenger_send *beside;
+    struct encode *encode;      /* under way: it is not offered yet */
+    struct store_identity base; /* what it may become a difference to */
+    uint64_t started,
+        first; /* when the first byte went, in nanoseconds, and which that was; 0: none */
 };
 
 struct messenger_receive {
@@ -66,7 +79,12 @@ struct messenger_receive {
     int file;          /* of `part`; -1 before the first byte */
     bool known;        /* the identity is */
     bool announced;    /* Deliver came on this connection */
+    bool whole;        /* it is not wanted as a difference */
     struct store_identity identity;
+    struct encoding encoding;
+    struct decoder *decoder; /* NULL: bytes come as they are */
+    int base;                /* of a difference; -1 */
+    uint64_t written;        /* bytes of the message that the file has */
     struct sha256 *sum;
     uint64_t owed; /* credit not given back yet */
     messenger_received *done;
@@ -78,7 +96,7 @@ struct messenger_receive {
 struct messenger {
     struct network *network;
     struct tls_client *client;
-    char *job, *build;
+    char *job, *build, *folder;
     uint32_t worker;
     unsigned least_pause, most_pause;
     struct messenger_handlers handlers;
@@ -100,10 +118,27 @@ struct messenger {
 void messenger_release(struct messenger *messenger);
 /* Frees either kind, without a call. */
 void messenger_item_free(struct item *item);
+/* The way of messages to `actor`. */
+struct route *messenger_route_to(struct messenger *messenger, const char *actor);
+/* A send of `file`, which becomes its own if that succeeds. NULL where out of memory. */
+struct messenger_send *messenger_make_send(struct messenger *messenger, const struct label *label,
+                                           int file, const struct store_identity *identity);
+/* Lets it go. */
+void messenger_offer(struct messenger_send *send);
+
+/* ---- messenger_encode.c --------------------------------------------------------------------- */
+
+/* Makes it smaller where that pays, and offers it then. False where it is to go as it is. */
+bool messenger_encode(struct messenger_send *send, const struct messenger_base *base);
+void messenger_stop_encoding(struct messenger_send *send);
+/* The other side has all of it. */
+void messenger_note_speed(struct messenger_send *send);
 
 /* ---- messenger_receive.c -------------------------------------------------------------------- */
 
-/* The file and the sum begin anew. A negative errno. */
+/* Finds what a difference is one to; false where that is not there. */
+bool messenger_receive_find_base(struct messenger_receive *receive);
+/* File, sum and decoder begin anew. A negative errno. */
 int messenger_receive_begin(struct messenger_receive *receive, struct error *error);
 /* Takes the next bytes of it; ends it with the last, or where they cannot be written. */
 void messenger_receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size);
@@ -129,6 +164,8 @@ void messenger_route_add(struct route *route, struct item *item);
 void messenger_route_remove(struct item *item);
 /* Announces and sends what it can. */
 void messenger_route_pump(struct route *route);
+/* Asks for it from its beginning; with `whole`, not as a difference. */
+void messenger_route_ask_again(struct messenger_receive *receive, bool whole);
 /* Lets the other side send more of it. */
 void messenger_route_credit(struct messenger_receive *receive);
 

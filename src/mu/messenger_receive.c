@@ -78,15 +78,50 @@ static int write_all(int file, const uint8_t *bytes, size_t size, uint64_t at)
 
 /* ---- by way of a rendezvous ---------------------------------------------------------------- */
 
+/* What it has been given so far is of no use any more. */
+static void forget_decoder(struct messenger_receive *receive)
+{
+    decoder_free(receive->decoder);
+    receive->decoder = NULL;
+    if (receive->encoding.kind != ENCODING_DIFFERENCE && receive->base >= 0) {
+        close(receive->base);
+        receive->base = -1;
+    }
+}
+
+bool messenger_receive_find_base(struct messenger_receive *receive)
+{
+    const struct messenger *messenger = receive->item.messenger;
+    if (receive->base >= 0)
+        close(receive->base);
+    receive->base = messenger->handlers.base == NULL
+                        ? -1
+                        : messenger->handlers.base(messenger->opaque, &receive->item.label,
+                                                   &receive->encoding.base);
+    return receive->base >= 0;
+}
+
 int messenger_receive_begin(struct messenger_receive *receive, struct error *error)
 {
+    forget_decoder(receive);
     if (receive->file >= 0)
         close(receive->file);
     receive->file = -1;
     sha256_free(receive->sum);
-    receive->item.position = 0;
+    receive->item.position = receive->written = 0;
     receive->sum = sha256_new();
-    return receive->sum == NULL ? out_of_memory(error) : open_part(receive, error);
+    if (receive->sum == NULL)
+        return out_of_memory(error);
+    if (receive->encoding.kind != ENCODING_PLAIN &&
+        decoder_new(receive->identity.size, receive->base, &receive->decoder) < 0)
+        return out_of_memory(error);
+    return open_part(receive, error);
+}
+
+static int damaged(const struct messenger_receive *receive, struct error *error)
+{
+    return error_set(error, -EBADMSG, "the message %s from %s came damaged",
+                     receive->item.label.name, receive->item.label.from);
 }
 
 static int finish(struct messenger_receive *receive, struct error *error)
@@ -95,27 +130,47 @@ static int finish(struct messenger_receive *receive, struct error *error)
     int code = sha256_finish(receive->sum, sum);
     if (code < 0)
         return error_set(error, code, "cannot compute a SHA-256");
-    if (memcmp(sum, receive->identity.sha256, sizeof sum) != 0)
-        return error_set(error, -EBADMSG, "the message %s from %s came damaged",
-                         receive->item.label.name, receive->item.label.from);
+    if (receive->written != receive->identity.size ||
+        memcmp(sum, receive->identity.sha256, sizeof sum) != 0)
+        return damaged(receive, error);
     return rename_part(receive, error);
+}
+
+/* Bytes of the message as it is. */
+static int take(void *opaque, const uint8_t *bytes, size_t size)
+{
+    struct messenger_receive *receive = opaque;
+    int code = write_all(receive->file, bytes, size, receive->written);
+    receive->written += size;
+    return code < 0 ? code : sha256_update(receive->sum, bytes, size);
+}
+
+/* Bytes as they were under way. */
+static int decode(struct messenger_receive *receive, const uint8_t *bytes, size_t size,
+                  struct error *error)
+{
+    int code = size == 0 ? 0
+               : receive->decoder != NULL
+                   ? decoder_take(receive->decoder, bytes, size, take, receive)
+                   : take(receive, bytes, size);
+    if (code == -EBADMSG)
+        return damaged(receive, error);
+    return code < 0 ? file_error(receive, code, error) : 0;
 }
 
 void messenger_receive_bytes(struct messenger_receive *receive, const uint8_t *bytes, size_t size)
 {
     struct error error = {.code = 0};
-    int code = write_all(receive->file, bytes, size, receive->item.position);
-    if (code < 0)
-        file_error(receive, code, &error);
-    else if (size > 0 && (code = sha256_update(receive->sum, bytes, size)) < 0)
-        error_set(&error, code, "cannot compute a SHA-256");
+    int code = decode(receive, bytes, size, &error);
     receive->item.position += size;
     receive->owed += size;
     receive->item.messenger->counters.received += size;
-    bool last = receive->item.position == receive->identity.size;
+    bool last = receive->item.position == receive->encoding.size;
     if (code == 0 && last)
         finish(receive, &error);
-    if (error.code < 0 || last)
+    if (error.code == -EBADMSG && receive->base >= 0)
+        messenger_route_ask_again(receive, true); /* the base may have been written to */
+    else if (error.code < 0 || last)
         messenger_receive_end(receive, &error);
     else if (receive->owed >= MESSENGER_CREDIT_STEP)
         messenger_route_credit(receive);
@@ -176,6 +231,9 @@ void messenger_receive_release(struct messenger_receive *receive)
         close(receive->local);
     if (receive->folder >= 0)
         close(receive->folder);
+    if (receive->base >= 0)
+        close(receive->base);
+    decoder_free(receive->decoder);
     sha256_free(receive->sum);
     free(receive->path);
     free(receive->part);

@@ -66,6 +66,8 @@ static bool offer(struct item *item)
     Mu__Label label;
     Mu__Identity identity = MU__IDENTITY__INIT;
     Mu__Offer message = MU__OFFER__INIT;
+    Mu__Encoding encoding;
+    Mu__Identity base;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     label_to(&label, &item->label);
     identity.size = send->identity.size;
@@ -75,6 +77,11 @@ static bool offer(struct item *item)
     message.identity = &identity;
     message.transfer = item->id;
     message.aside = send->aside;
+    message.whole = send->whole;
+    if (send->encoding.kind != ENCODING_PLAIN) {
+        encoding_to(&encoding, &base, &send->encoding);
+        message.encoding = &encoding;
+    }
     envelope.body_case = MU__ENVELOPE__BODY_OFFER;
     envelope.offer = &message;
     send->credit = MESSENGER_CREDIT;
@@ -91,6 +98,7 @@ static bool subscribe(struct item *item)
     message.label = &label;
     message.transfer = item->id;
     message.from = item->position;
+    message.whole = receive_of(item)->whole;
     envelope.body_case = MU__ENVELOPE__BODY_SUBSCRIBE;
     envelope.subscribe = &message;
     receive_of(item)->announced = false;
@@ -180,11 +188,16 @@ static void send_piece(struct messenger_send *send)
 {
     static uint8_t piece[FRAME_PIECE_MOST]; /* of one thread's loop, and done with at once */
     struct route *route = send->item.route;
-    uint64_t left = send->identity.size - send->item.position;
+    uint64_t left = send->encoding.size - send->item.position;
+    int file = send->encoded >= 0 ? send->encoded : send->file;
     size_t size = left < sizeof piece ? (size_t)left : sizeof piece;
     size = size < send->credit ? size : (size_t)send->credit;
     list_remove(&send->item.queue);
-    ssize_t got = pread(send->file, piece, size, (off_t)send->item.position);
+    if (send->started == 0) {
+        send->started = uv_hrtime();
+        send->first = send->item.position;
+    }
+    ssize_t got = pread(file, piece, size, (off_t)send->item.position);
     if (got <= 0) {
         lost_bytes(send, got < 0 ? -errno : -EIO);
         return;
@@ -194,7 +207,7 @@ static void send_piece(struct messenger_send *send)
     send->item.position += (uint64_t)got;
     send->credit -= (uint64_t)got;
     send->item.messenger->counters.sent += (uint64_t)got;
-    if (send->credit > 0 && send->item.position < send->identity.size)
+    if (send->credit > 0 && send->item.position < send->encoding.size)
         list_append(&route->ready, &send->item.queue);
 }
 
@@ -223,7 +236,7 @@ void messenger_route_pump(struct route *route)
 static void make_ready(struct messenger_send *send)
 {
     struct route *route = send->item.route;
-    if (send->wanted && send->credit > 0 && send->item.position < send->identity.size &&
+    if (send->wanted && send->credit > 0 && send->item.position < send->encoding.size &&
         list_empty(&send->item.queue))
         list_append(&route->ready, &send->item.queue);
     messenger_route_pump(route);
@@ -248,6 +261,16 @@ void messenger_route_remove(struct item *item)
     list_remove(&item->queue);
     list_remove(&item->of_route);
     item->route = NULL;
+}
+
+void messenger_route_ask_again(struct messenger_receive *receive, bool whole)
+{
+    struct route *route = receive->item.route;
+    messenger_route_remove(&receive->item);
+    receive->item.position = 0;
+    receive->whole = whole;
+    receive->item.messenger->counters.whole += whole;
+    messenger_route_add(route, &receive->item);
 }
 
 /* ---- hearing ------------------------------------------------------------------------------- */
@@ -283,11 +306,12 @@ static void on_want(struct route *route, const Mu__Want *want)
     if (item == NULL)
         return;
     struct messenger_send *send = send_of(item);
-    if (want->from > send->identity.size || send->wanted) {
+    if (want->from > send->encoding.size || send->wanted) {
         on_nonsense(route, "the rendezvous wants what it has not been offered");
         return;
     }
     send->wanted = true;
+    send->started = 0;
     item->position = want->from;
     make_ready(send);
 }
@@ -315,6 +339,8 @@ static void on_have(struct route *route, const Mu__Have *have)
     if (item == NULL)
         return;
     identity_from(&known, have->identity);
+    if (send_of(item)->wanted && item->position == send_of(item)->encoding.size)
+        messenger_note_speed(send_of(item));
     send_of(item)->wanted = false;
     list_remove(&item->queue);
     unnumber(item);
@@ -322,6 +348,18 @@ static void on_have(struct route *route, const Mu__Have *have)
     if (!same(&known, &send_of(item)->identity) && messenger->handlers.clash)
         messenger->handlers.clash(messenger->opaque, &item->label, &send_of(item)->identity,
                                   &known);
+}
+
+static void begin_receive(struct messenger_receive *receive, bool anew)
+{
+    struct error error;
+    if (anew && receive->encoding.kind == ENCODING_DIFFERENCE &&
+        !messenger_receive_find_base(receive))
+        messenger_route_ask_again(receive, true);
+    else if (anew && messenger_receive_begin(receive, &error) < 0)
+        messenger_receive_end(receive, &error);
+    else
+        messenger_receive_bytes(receive, NULL, 0);
 }
 
 static void on_deliver(struct route *route, const Mu__Deliver *deliver)
@@ -336,23 +374,33 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
         return;
     struct messenger_receive *receive = receive_of(item);
     struct store_identity identity;
+    struct encoding encoding;
     identity_from(&identity, deliver->identity);
+    if (!encoding_of(&encoding, deliver->encoding, identity.size) ||
+        (receive->whole && encoding.kind == ENCODING_DIFFERENCE)) {
+        on_nonsense(route, "the rendezvous delivers in a way that was not asked for");
+        return;
+    }
     if (receive->known && item->position > 0 && !same(&identity, &receive->identity)) {
         error_set(&error, -EBADMSG, "a message came with two identities");
         messenger_receive_end(receive, &error);
         return;
     }
-    if (receive->announced || deliver->from > identity.size ||
-        (deliver->from != 0 && deliver->from != item->position)) {
+    /* Should its sender be lost on the way, it may begin anew with another's. */
+    bool anew = deliver->from == 0;
+    if (deliver->from > encoding.size ||
+        (!anew && (receive->announced || deliver->from != item->position))) {
         on_nonsense(route, "the rendezvous delivers what was not asked for");
+        return;
+    }
+    if (!anew && !encoding_equal(&encoding, &receive->encoding)) {
+        messenger_route_ask_again(receive, receive->whole);
         return;
     }
     receive->announced = receive->known = true;
     receive->identity = identity;
-    if (deliver->from == 0 && messenger_receive_begin(receive, &error) < 0)
-        messenger_receive_end(receive, &error);
-    else
-        messenger_receive_bytes(receive, NULL, 0);
+    receive->encoding = encoding;
+    begin_receive(receive, anew);
 }
 
 static void on_credit(struct route *route, const Mu__Credit *credit)
@@ -418,7 +466,7 @@ static void on_bulk(struct channel *channel, void *opaque, uint64_t transfer, co
     if (route->messenger->freed || item == NULL)
         return;
     struct messenger_receive *receive = receive_of(item);
-    if (!receive->announced || size > receive->identity.size - item->position)
+    if (!receive->announced || size > receive->encoding.size - item->position)
         on_nonsense(route, "the rendezvous sends bytes of no message");
     else
         messenger_receive_bytes(receive, bytes, size);

@@ -120,6 +120,7 @@ static void on_closed(struct channel *channel, void *opaque, const struct error 
     struct rendezvous *rendezvous = connection->rendezvous;
     if (reason != NULL)
         rendezvous_connection_note(connection, reason->message);
+    connection->over = true; /* nothing can be said to it */
     rendezvous_messages_leave(connection);
     list_remove(&connection->all);
     list_remove(&connection->of_job);

@@ -126,10 +126,10 @@ void rendezvous_job_free(struct job_room *job)
     while (!list_empty(&job->connections)) {
         struct connection *connection =
             LIST_ENTRY(job->connections.next, struct connection, of_job);
+        connection->over = true;
         rendezvous_messages_leave(connection);
         list_remove(&connection->of_job);
         connection->job = NULL;
-        connection->over = true;
         channel_abort(connection->channel, "its job is over");
     }
     rendezvous_messages_forget(job, NULL);

@@ -8,12 +8,12 @@
 /* ---- messages and transfers ---------------------------------------------------------------- */
 
 static struct held_message *find_message(struct job_room *job, const struct label *label,
-                                         uint64_t hash)
+                                         bool whole, uint64_t hash)
 {
     struct hash_link *link = hash_first(&job->messages, hash);
     for (; link != NULL; link = hash_next(link)) {
         struct held_message *message = HASH_ENTRY(link, struct held_message, link);
-        if (label_equal(&message->label, label))
+        if (message->whole == whole && label_equal(&message->label, label))
             return message;
     }
     return NULL;
@@ -39,7 +39,8 @@ static struct held_message *new_message(struct job_room *job, const struct label
 }
 
 /* The job's message of this label, made where it is not there; NULL after cutting the connection off. */
-static struct held_message *the_message(struct connection *connection, const Mu__Label *from)
+static struct held_message *the_message(struct connection *connection, const Mu__Label *from,
+                                        bool whole)
 {
     struct label label;
     struct job_room *job = connection->job;
@@ -47,14 +48,16 @@ static struct held_message *the_message(struct connection *connection, const Mu_
         rendezvous_connection_fail(connection, -EPROTO, "a message without a valid name");
         return NULL;
     }
-    uint64_t hash = label_hash(&label);
-    struct held_message *message = find_message(job, &label, hash);
+    uint64_t hash = label_hash(&label) + whole;
+    struct held_message *message = find_message(job, &label, whole, hash);
     if (message != NULL)
         return message;
     if (job->messages.count >= RENDEZVOUS_MESSAGES_MOST)
         rendezvous_connection_fail(connection, -ENOBUFS, "the job has too many messages");
     else if ((message = new_message(job, &label, hash)) == NULL)
         rendezvous_connection_fail(connection, -ENOMEM, "out of memory");
+    if (message != NULL)
+        message->whole = whole;
     return message;
 }
 
@@ -119,9 +122,9 @@ static void end_delivery(struct transfer *transfer)
 static Mu__Identity identity_of(const struct held_message *message)
 {
     Mu__Identity identity = MU__IDENTITY__INIT;
-    identity.size = message->body.total;
-    identity.sha256.len = sizeof message->sha256;
-    identity.sha256.data = (uint8_t *)message->sha256;
+    identity.size = message->identity.size;
+    identity.sha256.len = WIRE_SHA256;
+    identity.sha256.data = (uint8_t *)message->identity.sha256;
     return identity;
 }
 
@@ -144,6 +147,7 @@ static void want(struct transfer *transfer)
     Mu__Want message = MU__WANT__INIT;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     transfer->message->dropped = false;
+    transfer->wanted = true;
     transfer->position = transfer->message->body.size;
     message.transfer = transfer->id;
     message.from = transfer->position;
@@ -154,11 +158,16 @@ static void want(struct transfer *transfer)
 
 static void send_deliver(struct transfer *transfer)
 {
-    Mu__Identity identity = identity_of(transfer->message);
+    Mu__Identity identity = identity_of(transfer->message), base;
     Mu__Deliver deliver = MU__DELIVER__INIT;
+    Mu__Encoding encoding;
     deliver.transfer = transfer->id;
     deliver.identity = &identity;
     deliver.from = transfer->position;
+    if (transfer->message->encoding.kind != ENCODING_PLAIN) {
+        encoding_to(&encoding, &base, &transfer->message->encoding);
+        deliver.encoding = &encoding;
+    }
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_DELIVER;
     envelope.deliver = &deliver;
@@ -311,34 +320,83 @@ static void end_offers(struct held_message *message)
 
 /* ---- from senders -------------------------------------------------------------------------- */
 
-static void learn_identity(struct held_message *message, const Mu__Identity *identity)
+static void learn(struct held_message *message, const Mu__Identity *identity,
+                  const struct encoding *encoding)
 {
     message->known = true;
-    message->body.total = identity->size;
-    memcpy(message->sha256, identity->sha256.data, WIRE_SHA256);
+    message->identity.size = identity->size;
+    memcpy(message->identity.sha256, identity->sha256.data, WIRE_SHA256);
+    message->encoding = *encoding;
+    message->body.total = encoding->size;
 }
 
 static bool same_identity(const struct held_message *message, const Mu__Identity *identity)
 {
-    return message->body.total == identity->size &&
-           memcmp(message->sha256, identity->sha256.data, WIRE_SHA256) == 0;
+    return message->identity.size == identity->size &&
+           memcmp(message->identity.sha256, identity->sha256.data, WIRE_SHA256) == 0;
+}
+
+/* Begins anew with the bytes of another encoding, of which none has come yet. */
+static void begin_anew(struct held_message *message, const struct encoding *encoding)
+{
+    struct list_link *link = message->subscribers.next;
+    rendezvous_let_go(message);
+    message->encoding = *encoding;
+    message->body.total = encoding->size;
+    for (; link != &message->subscribers; link = link->next) {
+        struct transfer *transfer = LIST_ENTRY(link, struct transfer, of_message);
+        list_remove(&transfer->ready);
+        transfer->begun = false;
+        transfer->position = 0;
+    }
+}
+
+/* The first offer that is not put aside; with `wanted`, of which bytes were asked for. */
+static struct transfer *first_offer(struct held_message *message, bool wanted)
+{
+    struct list_link *link = message->offers.next;
+    for (; link != &message->offers; link = link->next) {
+        struct transfer *offer = LIST_ENTRY(link, struct transfer, of_message);
+        if (!offer->aside && (offer->wanted || !wanted))
+            return offer;
+    }
+    return NULL;
+}
+
+/* Asks those for the message who offer it in the encoding that it has here; others wait until none of these
+ * is left. */
+static void supply(struct held_message *message)
+{
+    struct transfer *first = first_offer(message, false);
+    if (first == NULL)
+        return;
+    if (first_offer(message, true) == NULL && !encoding_equal(&first->encoding, &message->encoding))
+        begin_anew(message, &first->encoding);
+    struct list_link *link = message->offers.next;
+    for (; link != &message->offers; link = link->next) {
+        struct transfer *offer = LIST_ENTRY(link, struct transfer, of_message);
+        if (!offer->aside && !offer->wanted && encoding_equal(&offer->encoding, &message->encoding))
+            want(offer);
+    }
 }
 
 void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer)
 {
     struct rendezvous_counters *counters = &connection->rendezvous->counters;
     struct held_message *message;
-    if (!wire_identity_valid(offer->identity) || offer->identity->size > INT64_MAX) {
+    struct encoding encoding;
+    if (!wire_identity_valid(offer->identity) || offer->identity->size > INT64_MAX ||
+        !encoding_of(&encoding, offer->encoding, offer->identity->size)) {
         rendezvous_connection_fail(connection, -EPROTO, "an offer without a valid identity");
         return;
     }
     if (!id_is_free(connection, offer->transfer) ||
-        (message = the_message(connection, offer->label)) == NULL)
+        (message = the_message(connection, offer->label, offer->whole)) == NULL)
         return;
     counters->offers++;
     bool fresh = !message->known;
     if (fresh)
-        learn_identity(message, offer->identity);
+        learn(message, offer->identity, &encoding);
     bool same = same_identity(message, offer->identity);
     counters->repeated += !fresh;
     counters->clashes += !same;
@@ -351,22 +409,18 @@ void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *o
     struct transfer *transfer = new_transfer(connection, offer->transfer, message, true);
     if (transfer == NULL)
         return;
+    transfer->encoding = encoding;
     transfer->aside = (offer->aside || message->dropped) && list_empty(&message->subscribers);
-    if (!transfer->aside)
-        want(transfer);
+    supply(message);
 }
 
 /* Somebody waits for the message: those who put it aside shall send it. */
 static void want_all(struct held_message *message)
 {
     struct list_link *link = message->offers.next;
-    for (; link != &message->offers; link = link->next) {
-        struct transfer *offer = LIST_ENTRY(link, struct transfer, of_message);
-        if (!offer->aside)
-            continue;
-        offer->aside = false;
-        want(offer);
-    }
+    for (; link != &message->offers; link = link->next)
+        LIST_ENTRY(link, struct transfer, of_message)->aside = false;
+    supply(message);
 }
 
 /* Adds what is new of it; several may be sending the same message. False where the transfer has ended. */
@@ -398,7 +452,7 @@ void rendezvous_messages_bulk(struct connection *connection, uint64_t id, const 
         return;
     }
     struct held_message *message = transfer->message;
-    if (!transfer->offer || transfer->aside || size > message->body.total - transfer->position) {
+    if (!transfer->offer || !transfer->wanted || size > message->body.total - transfer->position) {
         rendezvous_connection_fail(connection, -EPROTO, "bytes that are not part of a message");
         return;
     }
@@ -422,7 +476,7 @@ void rendezvous_messages_subscribe(struct connection *connection, const Mu__Subs
 {
     struct held_message *message;
     if (!id_is_free(connection, subscribe->transfer) ||
-        (message = the_message(connection, subscribe->label)) == NULL)
+        (message = the_message(connection, subscribe->label, subscribe->whole)) == NULL)
         return;
     struct transfer *transfer = new_transfer(connection, subscribe->transfer, message, false);
     if (transfer == NULL)
@@ -450,6 +504,8 @@ static void leave(struct transfer *transfer)
     free_transfer(transfer);
     if (!message->known && list_empty(&message->subscribers))
         free_message(message);
+    else
+        supply(message); /* where it was the last of those who were asked */
 }
 
 void rendezvous_messages_unsubscribe(struct connection *connection, uint64_t id)

@@ -9,6 +9,7 @@
 #ifndef MU_RENDEZVOUS_PRIVATE_H
 #define MU_RENDEZVOUS_PRIVATE_H
 
+#include "mu/encoding.h"
 #include "mu/hash_table.h"
 #include "mu/label.h"
 #include "mu/rendezvous.h"
@@ -82,8 +83,10 @@ struct held_message {
     struct job_room *job;
     struct hash_link link; /* in job->messages, by label */
     struct label label;
-    bool known;                  /* it was offered: the identity is valid */
-    uint8_t sha256[WIRE_SHA256]; /* and body.total is its size */
+    bool whole; /* beside it there is one for those who can take a difference */
+    bool known; /* it was offered: what follows is valid */
+    struct store_identity identity;
+    struct encoding encoding; /* of the bytes that are here, or will be: body.total of them */
     struct spill_body body;
     struct list_link offers, subscribers; /* transfers, by `of_message` */
     bool delivered;                       /* somebody has had all of it */
@@ -97,12 +100,14 @@ struct transfer {
     struct hash_link link; /* in connection->transfers, by id */
     struct list_link of_message, ready;
     uint64_t id;
-    bool offer;        /* else a subscription */
-    bool aside;        /* of an offer: not wanted until somebody asks for it */
-    bool begun;        /* of a subscription: Deliver was sent */
-    uint64_t position; /* the message's byte that comes next */
-    uint64_t credit;   /* bytes that may still come, or go */
-    uint64_t owed;     /* credit not given back yet */
+    bool offer;               /* else a subscription */
+    bool aside;               /* of an offer: not wanted until somebody asks for it */
+    bool wanted;              /* of an offer: its bytes were asked for */
+    struct encoding encoding; /* of an offer */
+    bool begun;               /* of a subscription: Deliver was sent */
+    uint64_t position;        /* the message's byte that comes next */
+    uint64_t credit;          /* bytes that may still come, or go */
+    uint64_t owed;            /* credit not given back yet */
 };
 
 /* ---- rendezvous.c -------------------------------------------------------------------------- */

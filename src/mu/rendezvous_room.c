@@ -27,12 +27,11 @@ void rendezvous_let_go(struct held_message *message)
 /* Its name and identity stay. Those who wait for it get it should it be offered again, or from the store. */
 static void drop(struct held_message *message)
 {
-    uint64_t total = message->body.total;
     struct list_link *link = message->subscribers.next;
     for (; link != &message->subscribers; link = link->next)
         list_remove(&LIST_ENTRY(link, struct transfer, of_message)->ready);
     rendezvous_let_go(message);
-    message->body.total = total;
+    message->body.total = message->encoding.size;
     message->dropped = true;
     message->job->rendezvous->counters.dropped++;
 }

@@ -180,8 +180,8 @@ static void on_broken(void *opaque, const struct label *label, const struct erro
 static int open_messenger(struct worker *worker, const struct invocation *invocation,
                           struct error *error)
 {
-    static const struct messenger_handlers handlers = {.clash = worker_message_clash,
-                                                       .broken = on_broken};
+    static const struct messenger_handlers handlers = {
+        .clash = worker_message_clash, .broken = on_broken, .base = worker_base_open};
     struct messenger_target targets[INVOCATION_MOST_RENDEZVOUS];
     for (size_t i = 0; i < invocation->rendezvous_count; i++) {
         targets[i].host = invocation->rendezvous[i].host;
@@ -194,6 +194,7 @@ static int open_messenger(struct worker *worker, const struct invocation *invoca
         .client = worker->tls,
         .targets = targets,
         .count = invocation->rendezvous_count,
+        .folder = worker->scratch.path,
         .handlers = &handlers,
         .opaque = worker,
     };

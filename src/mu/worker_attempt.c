@@ -65,6 +65,7 @@ struct attempt *worker_attempt_new(struct worker *worker, const char *actor, uin
     snprintf(attempt->folder, sizeof attempt->folder, "%s.%u", actor, number);
     list_init(&attempt->activities);
     list_init(&attempt->sends);
+    list_init(&attempt->received);
     int code = make_folders(attempt);
     if (code < 0) {
         error_set(error, code, "cannot make a scratch folder: %s", strerror(-code));
@@ -103,6 +104,7 @@ void worker_attempt_release(struct attempt *attempt)
     if (--attempt->users > 0)
         return;
     worker_message_free_all(attempt);
+    worker_base_free_all(attempt);
     close_folders(attempt);
     if (worker_files_remove(worker->loop, worker->scratch.folder, attempt->folder, on_removed,
                             attempt) < 0)

@@ -181,10 +181,15 @@ static void offer(struct outgoing *outgoing)
     struct attempt *attempt = outgoing->attempt;
     struct label label = label_from(outgoing);
     struct error error;
+    struct messenger_base base;
     int file = beneath_open(attempt->own, outgoing->file, O_RDONLY, 0);
-    if (file >= 0)
-        messenger_send(attempt->worker->messenger, &label, file, &outgoing->identity,
-                       &outgoing->send, &error);
+    if (file < 0)
+        return;
+    base.file = worker_base_find(outgoing, &base.identity);
+    messenger_send(attempt->worker->messenger, &label, file, &outgoing->identity,
+                   base.file >= 0 ? &base : NULL, &outgoing->send, &error);
+    if (base.file >= 0)
+        close(base.file);
 }
 
 static void on_copied(void *opaque, const struct files_result *result)
@@ -293,6 +298,8 @@ static void on_received(void *opaque, const struct store_identity *identity,
     struct activity *activity = opaque;
     activity->receiving = NULL;
     activity->waiting = false;
+    if (error->code == 0)
+        worker_base_keep(activity, identity);
     worker_activity_finish_with(activity, error, identity);
 }
 
@@ -342,6 +349,8 @@ static struct activity *find_waiting(struct attempt *attempt, const struct label
 
 static void on_fetched(void *opaque, const struct store_result *result)
 {
+    if (result->error.code == 0)
+        worker_base_keep(opaque, &result->identity);
     worker_activity_finish_with(opaque, &result->error, &result->identity);
 }
 

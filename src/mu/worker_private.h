@@ -84,6 +84,7 @@ struct attempt {
     int files, own;
     struct list_link activities; /* the request, and one of its points */
     struct list_link sends;      /* struct outgoing */
+    struct list_link received;   /* struct kept: worker_base.c */
     struct packed outcome;       /* of the last request, kept until the next one comes */
     bool acknowledged;
     bool done; /* a "quit" ended well */
@@ -211,6 +212,16 @@ void worker_message_settle(struct activity *activity);
 void worker_message_tick(struct attempt *attempt, uint64_t now);
 void worker_message_cancel(struct attempt *attempt);
 void worker_message_free_all(struct attempt *attempt);
+
+/* worker_base.c */
+/* A message has been received. */
+void worker_base_keep(const struct activity *activity, const struct store_identity *identity);
+/* As struct messenger_handlers has `base`, of a worker. */
+int worker_base_open(void *opaque, const struct label *label,
+                     const struct store_identity *identity);
+/* Opens an earlier message that the receiver will have had; -1 where there is none of a size like this one's. */
+int worker_base_find(const struct outgoing *outgoing, struct store_identity *identity);
+void worker_base_free_all(struct attempt *attempt);
 
 /* worker_keep.c: the last of a "quit". Ends it when the files of its actor are kept, where they are to be. */
 void worker_keep(struct activity *quit);

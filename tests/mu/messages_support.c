@@ -209,7 +209,14 @@ static void on_broken(void *opaque, const struct label *label, const struct erro
     ((struct worker *)opaque)->broken++;
 }
 
-static const struct messenger_handlers handlers = {.clash = on_clash, .broken = on_broken};
+static int on_base(void *opaque, const struct label *label, const struct store_identity *identity)
+{
+    const struct worker *worker = opaque;
+    return worker->base < 0 ? -1 : dup(worker->base);
+}
+
+static const struct messenger_handlers handlers = {
+    .clash = on_clash, .broken = on_broken, .base = on_base};
 
 struct worker *worker_join(struct world *world, int job, int number, int servers)
 {
@@ -221,6 +228,7 @@ struct worker *worker_join(struct world *world, int job, int number, int servers
     for (int i = 0; i < servers; i++)
         targets[i] = (struct messenger_target){.host = "127.0.0.1", .port = world->ports[i]};
     worker->world = world;
+    worker->base = -1;
     worker->client = world_client(job, number, 10000);
     snprintf(worker->folder_path, sizeof worker->folder_path, "/tmp/messages-XXXXXX");
     assert_non_null(mkdtemp(worker->folder_path));
@@ -232,6 +240,8 @@ struct worker *worker_join(struct world *world, int job, int number, int servers
                                               .count = (size_t)servers,
                                               .least_pause = 10,
                                               .most_pause = 50,
+                                              .folder = worker->folder_path,
+                                              .speed = world->speed,
                                               .handlers = &handlers,
                                               .opaque = worker};
     if (messenger_new(world->network, &options, &worker->messenger, &error) < 0)
@@ -247,27 +257,52 @@ static uint8_t *message_bytes(size_t size, uint32_t seed)
     return bytes;
 }
 
-struct messenger_send *worker_send(struct worker *worker, const char *from, const char *to,
-                                   const char *name, size_t size, uint32_t seed)
+int worker_file(struct worker *worker, const uint8_t *bytes, size_t size)
 {
-    struct messenger_send *send;
-    struct error error;
-    struct label label = {from, to, name};
+    static int number;
+    char name[64];
+    snprintf(name, sizeof name, "sent.%d", number++);
+    int file = openat(worker->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_int_equal(write(file, bytes, size), size);
+    return file;
+}
+
+static struct store_identity identity_of(const uint8_t *bytes, size_t size)
+{
     struct store_identity identity = {.size = size};
-    uint8_t *bytes = message_bytes(size, seed);
     struct sha256 *sum = sha256_new();
     sha256_update(sum, bytes, size);
     sha256_finish(sum, identity.sha256);
     sha256_free(sum);
-    int file = openat(worker->folder, "sent", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_int_equal(write(file, bytes, size), size);
-    free(bytes);
-    char sent[64];
-    static int number;
-    snprintf(sent, sizeof sent, "sent.%d", number++);
-    assert_int_equal(renameat(worker->folder, "sent", worker->folder, sent), 0);
-    if (messenger_send(worker->messenger, &label, file, &identity, &send, &error) < 0)
+    return identity;
+}
+
+struct messenger_send *worker_send_bytes(struct worker *worker, const struct label *label,
+                                         const uint8_t *bytes, size_t size, const uint8_t *base)
+{
+    struct messenger_send *send;
+    struct messenger_base against = {.file = -1};
+    struct error error;
+    struct store_identity identity = identity_of(bytes, size);
+    if (base != NULL) {
+        against.identity = identity_of(base, size);
+        against.file = worker_file(worker, base, size);
+    }
+    if (messenger_send(worker->messenger, label, worker_file(worker, bytes, size), &identity,
+                       base != NULL ? &against : NULL, &send, &error) < 0)
         fail_msg("%s", error.message);
+    if (against.file >= 0)
+        close(against.file);
+    return send;
+}
+
+struct messenger_send *worker_send(struct worker *worker, const char *from, const char *to,
+                                   const char *name, size_t size, uint32_t seed)
+{
+    const struct label label = {from, to, name};
+    uint8_t *bytes = message_bytes(size, seed);
+    struct messenger_send *send = worker_send_bytes(worker, &label, bytes, size, NULL);
+    free(bytes);
     return send;
 }
 

@@ -25,6 +25,7 @@ struct worker {
     char folder_path[64];
     int folder;
     int clashes, broken;
+    int base; /* a file that is given out as whatever is asked for; -1 */
 };
 
 /* What came of a receive. */
@@ -43,6 +44,7 @@ struct world {
     uint16_t ports[SERVERS];
     struct rendezvous_options options; /* of the servers; to be set before world_serve() */
     struct worker workers[JOBS][WORKERS];
+    double speed; /* as in struct messenger_options; to be set before worker_join() */
     int notes;
     char note[512]; /* the last */
     int descriptors;
@@ -67,6 +69,11 @@ struct worker *worker_join(struct world *world, int job, int number, int servers
 /* Sends the bytes that `seed` stands for. */
 struct messenger_send *worker_send(struct worker *worker, const char *from, const char *to,
                                    const char *name, size_t size, uint32_t seed);
+/* Sends these bytes, maybe as a difference to a `base` (NULL: not) of the same length. */
+struct messenger_send *worker_send_bytes(struct worker *worker, const struct label *label,
+                                         const uint8_t *bytes, size_t size, const uint8_t *base);
+/* A file with these bytes. */
+int worker_file(struct worker *worker, const uint8_t *bytes, size_t size);
 void worker_receive(struct worker *worker, const char *from, const char *to, const char *name,
                     struct receipt *receipt);
 /* Fails where the file that was received is not of these bytes; and removes it. */

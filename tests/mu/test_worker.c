@@ -502,7 +502,7 @@ static void send_zeros(struct farm *farm, struct messenger *messenger, uint64_t 
     }
     sha256_finish(sum, identity->sha256);
     sha256_free(sum);
-    if (messenger_send(messenger, &label, file, identity, &send, &error) < 0)
+    if (messenger_send(messenger, &label, file, identity, NULL, &send, &error) < 0)
         fail_msg("%s", error.message);
 }
 
@@ -545,7 +545,7 @@ static void a_copy_is_for_what_does_not_come(void **state)
     struct farm *farm = *state;
     struct store_identity identity;
     farm_start(farm);
-    struct messenger *neighbour = farm_neighbour(farm);
+    struct messenger *neighbour = farm_neighbour(farm, 0);
     ask_receive(farm, CALL("b", 1), "z", "zeros", "got");
     send_zeros(farm, neighbour, 20000000, &identity);
     UNTIL(farm, partly_here(farm, "got"));
@@ -554,7 +554,7 @@ static void a_copy_is_for_what_does_not_come(void **state)
     rendezvous_forget(farm->rendezvous, JOB, "b");
     messenger_free(neighbour);
     tls_client_free(farm->neighbour);
-    neighbour = farm_neighbour(farm);
+    neighbour = farm_neighbour(farm, 0);
     ask_receive(farm, CALL("b", 2), "z", "zeros", "again");
     send_zeros(farm, neighbour, 20000000, &identity);
     UNTIL(farm, partly_here(farm, "again"));
@@ -567,6 +567,95 @@ static void a_copy_is_for_what_does_not_come(void **state)
     farm_expect_ok(farm, CALL("b", 2));
     ask_sh(farm, CALL("b", 3), "cmp got again && test $(ls | wc -l) = 2", NULL);
     farm_expect_ok(farm, CALL("b", 3));
+    farm_dismiss(farm);
+}
+
+/* ---- Over slow connections ----------------------------------------------------------------- */
+
+enum { LARGE = 1000000 };
+
+static struct store_identity large_bytes(uint8_t *bytes, uint8_t first)
+{
+    struct store_identity identity = {.size = LARGE};
+    struct sha256 *sum = sha256_new();
+    uint32_t random = 1;
+    for (int i = 0; i < LARGE; i++) {
+        random = random * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(random >> 29);
+    }
+    bytes[0] = first;
+    sha256_update(sum, bytes, LARGE);
+    sha256_finish(sum, identity.sha256);
+    sha256_free(sum);
+    return identity;
+}
+
+static void send_large(struct farm *farm, struct messenger *messenger, const char *name,
+                       uint8_t first, const struct messenger_base *base)
+{
+    static uint8_t bytes[LARGE];
+    const struct label label = {"z", "b", name};
+    const struct store_identity identity = large_bytes(bytes, first);
+    struct messenger_send *send;
+    struct error error;
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", farm->folder, name);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(file, bytes, LARGE), LARGE);
+    if (messenger_send(messenger, &label, file, &identity, base, &send, &error) < 0)
+        fail_msg("%s", error.message);
+}
+
+static void a_difference_to_what_was_received(void **state)
+{
+    struct farm *farm = *state;
+    static uint8_t bytes[LARGE];
+    char path[128];
+    farm_start(farm);
+    struct messenger *neighbour = farm_neighbour(farm, 1e6);
+    send_large(farm, neighbour, "before", 'x', NULL);
+    ask_receive(farm, CALL("b", 1), "z", "before", "before");
+    farm_expect_ok(farm, CALL("b", 1));
+    ask_sh(farm, CALL("b", 2), "rm before", NULL);
+    farm_expect_ok(farm, CALL("b", 2));
+    uint64_t so_far = messenger_counters(neighbour)->sent;
+    snprintf(path, sizeof path, "%s/before", farm->folder);
+    struct messenger_base base = {.file = open(path, O_RDONLY | O_CLOEXEC),
+                                  .identity = large_bytes(bytes, 'x')};
+    send_large(farm, neighbour, "after", 'y', &base);
+    close(base.file);
+    ask_receive(farm, CALL("b", 3), "z", "after", "after");
+    farm_expect_ok(farm, CALL("b", 3));
+    assert_int_equal(messenger_counters(neighbour)->differences, 1);
+    assert_true(messenger_counters(neighbour)->sent - so_far < LARGE / 100);
+    ask_sh(farm, CALL("b", 4), "test \"$(head -c 1 after)\" = y && rm after", NULL);
+    farm_expect_ok(farm, CALL("b", 4));
+    messenger_free(neighbour);
+    farm_dismiss(farm);
+}
+
+/* A worker that has found its connection to be slow. */
+static void a_difference_to_what_was_sent(void **state)
+{
+    struct farm *farm = *state;
+    farm_start(farm);
+    ask_sh(farm, CALL("a", 1), "seq 1 200000 >before; sed 's/^777$/778/' before >after", NULL);
+    farm_expect_ok(farm, CALL("a", 1));
+    ask_send(farm, CALL("a", 2), "b", "before", "before", NULL);
+    const Mu__Outcome *outcome = farm_outcome(farm, CALL("a", 2));
+    assert_int_equal(outcome->result, MU__OUTCOME__RESULT__OK);
+    uint64_t size = outcome->identity->size;
+    while (rendezvous_counters(farm->rendezvous)->received < size) {
+        usleep(50000);
+        uv_run(&farm->loop, UV_RUN_ONCE);
+    }
+    farm_run(farm, 200); /* it hears that all has arrived */
+    ask_send(farm, CALL("a", 3), "b", "after", "after", NULL);
+    farm_expect_ok(farm, CALL("a", 3));
+    UNTIL(farm, rendezvous_counters(farm->rendezvous)->offers == 3); /* the last one twice */
+    UNTIL(farm, rendezvous_counters(farm->rendezvous)->received > size);
+    farm_run(farm, 100);
+    assert_true(rendezvous_counters(farm->rendezvous)->received - size < size / 100);
     farm_dismiss(farm);
 }
 
@@ -603,6 +692,8 @@ int main(void)
         FARM_TEST(a_store_that_fails_for_a_while_is_waited_for),
         FARM_TEST(messages_are_fetched_from_their_copies),
         FARM_TEST(a_copy_is_for_what_does_not_come),
+        FARM_TEST(a_difference_to_what_was_received),
+        FARM_TEST(a_difference_to_what_was_sent),
         FARM_TEST(a_killed_slot_costs_one_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,7 +255,7 @@ static void on_clash(void *opaque, const struct label *label, const struct store
     fail_msg("%s from %s is another one", label->name, label->from);
 }
 
-struct messenger *farm_neighbour(struct farm *farm)
+struct messenger *farm_neighbour(struct farm *farm, double speed)
 {
     static const struct messenger_handlers handlers = {.clash = on_clash};
     struct credentials credentials = {
@@ -263,8 +263,13 @@ struct messenger *farm_neighbour(struct farm *farm)
         .authority = farm->authority};
     const struct messenger_target target = {farm->invocation.rendezvous[0].host,
                                             farm->invocation.rendezvous[0].port};
-    struct messenger_options options = {
-        .job = JOB, .worker = 13, .targets = &target, .count = 1, .handlers = &handlers};
+    struct messenger_options options = {.job = JOB,
+                                        .worker = 13,
+                                        .targets = &target,
+                                        .count = 1,
+                                        .folder = farm->folder,
+                                        .speed = speed,
+                                        .handlers = &handlers};
     struct messenger *messenger;
     struct error error;
     if (tls_client_new(&credentials, &options.client, &error) < 0 ||

@@ -63,8 +63,9 @@ int farm_tear_down(void **state);
     } while (0)
 
 void farm_run(struct farm *farm, unsigned milliseconds);
-/* Another worker's messenger, of the test itself; for messenger_free() before the test's end. */
-struct messenger *farm_neighbour(struct farm *farm);
+/* Another worker's messenger, of the test itself, with a connection of this speed; for messenger_free() before
+ * the test's end. */
+struct messenger *farm_neighbour(struct farm *farm, double speed);
 /* Writes the invocation and starts a worker that reads it; waits until it is welcome. */
 void farm_start(struct farm *farm);
 /* The same without waiting. */
