@@ -9,6 +9,10 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "mu/rendezvous.h"
+#include "util/limits.h"
+
+/* That it should be able to have: fewer are worth a word. */
+enum { CONNECTIONS = 4096 };
 
 static const char usage[] =
     "usage: excamera rendezvous --listen [HOST:]PORT --credentials FILE [OPTIONS]\n"
@@ -119,6 +123,8 @@ static int serve(struct service *service)
     if (code < 0)
         return fail(&error);
     signal(SIGPIPE, SIG_IGN);
+    if (limits_open_files(CONNECTIONS, &error) < 0)
+        on_note(NULL, error.message);
     code = begin(service, &error);
     if (code == 0) {
         printf("listening on port %u\n", (unsigned)rendezvous_port(service->rendezvous));

@@ -8,8 +8,13 @@
 
 #include "mu/coordinator_private.h"
 #include "net/identity.h"
+#include "util/limits.h"
 
 enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000 };
+
+/* Files and connections: of a coordinator by itself, and for each worker its connection here, that at a
+ * rendezvous of our own, and what its start takes. */
+enum { FILES_LEAST = 256, FILES_EACH = 3 };
 
 uint16_t coordinator_port(const struct coordinator *coordinator)
 {
@@ -226,6 +231,13 @@ static void go_on_with_jobs(struct coordinator *coordinator)
     }
 }
 
+void coordinator_note_files(struct coordinator *coordinator, int workers)
+{
+    struct error error;
+    if (limits_open_files(FILES_LEAST + FILES_EACH * (uint64_t)workers, &error) < 0)
+        coordinator_note(coordinator, "%s", error.message);
+}
+
 int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
                      struct coordinator **made, struct error *error)
 {
@@ -240,6 +252,7 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
     coordinator->tick.data = coordinator;
     coordinator->open = 1;
     int code = keep_options(coordinator, options, error);
+    coordinator_note_files(coordinator, coordinator->options.workers);
     if (code == 0)
         code = coordinator_make_keys(coordinator, error);
     if (code == 0)

@@ -160,6 +160,8 @@ struct coordinator_job {
 
 void coordinator_note(struct coordinator *coordinator, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Opens the way for so many workers; notes it where the system does not let it. */
+void coordinator_note_files(struct coordinator *coordinator, int workers);
 /* NULL where there is none. */
 struct coordinator_job *coordinator_find_job(struct coordinator *coordinator, const char *name);
 /* A job or a connection is over: goes on with closing. */
