@@ -250,6 +250,7 @@ int coordinator_add(struct coordinator *coordinator, const struct coordinator_jo
         release(job);
         return code;
     }
+    coordinator_note_files(coordinator, job->options.workers + job->options.spare);
     list_append(&coordinator->jobs, &job->link);
     ledger_number_attempts(job->ledger, (uint32_t)(job->epoch - 1) * ATTEMPTS_EACH);
     coordinator_put_inputs(job);
