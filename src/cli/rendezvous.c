@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "mu/rendezvous.h"
-#include "util/limits.h"
+#include "util/open_files.h"
 
 /* That it should be able to have: fewer are worth a word. */
 enum { CONNECTIONS = 4096 };
@@ -123,7 +123,7 @@ static int serve(struct service *service)
     if (code < 0)
         return fail(&error);
     signal(SIGPIPE, SIG_IGN);
-    if (limits_open_files(CONNECTIONS, &error) < 0)
+    if (open_files_allow(CONNECTIONS, &error) < 0)
         on_note(NULL, error.message);
     code = begin(service, &error);
     if (code == 0) {

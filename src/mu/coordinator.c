@@ -8,7 +8,7 @@
 
 #include "mu/coordinator_private.h"
 #include "net/identity.h"
-#include "util/limits.h"
+#include "util/open_files.h"
 
 enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000 };
 
@@ -234,7 +234,7 @@ static void go_on_with_jobs(struct coordinator *coordinator)
 void coordinator_note_files(struct coordinator *coordinator, int workers)
 {
     struct error error;
-    if (limits_open_files(FILES_LEAST + FILES_EACH * (uint64_t)workers, &error) < 0)
+    if (open_files_allow(FILES_LEAST + FILES_EACH * (uint64_t)workers, &error) < 0)
         coordinator_note(coordinator, "%s", error.message);
 }
 

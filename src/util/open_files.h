@@ -1,6 +1,6 @@
-/* What the system lets this process have. */
-#ifndef UTIL_LIMITS_H
-#define UTIL_LIMITS_H
+/* How many files and connections this process may have open. */
+#ifndef UTIL_OPEN_FILES_H
+#define UTIL_OPEN_FILES_H
 
 #include <stdint.h>
 
@@ -8,6 +8,6 @@
 
 /* Lets this process and its children open as many files and connections at once as the system allows it
  * (the hard limit). -EMFILE, with a sentence for people, where that is less than `wanted`. */
-int limits_open_files(uint64_t wanted, struct error *error);
+int open_files_allow(uint64_t wanted, struct error *error);
 
 #endif

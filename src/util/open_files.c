@@ -1,10 +1,10 @@
-#include "util/limits.h"
+#include "util/open_files.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 
-int limits_open_files(uint64_t wanted, struct error *error)
+int open_files_allow(uint64_t wanted, struct error *error)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
