@@ -4,10 +4,13 @@
 
 #include "vp8/context.h"
 
-/* Levels of a frame's macroblocks by segment, reference and kind of mode, worked out once. */
+#define FILTER_LEVELS 64
+
+/* Levels of a frame's macroblocks by segment, reference and kind of mode, and what each level means,
+ * worked out once. */
 struct filter_plan {
-    bool enabled, simple, key_frame;
-    int sharpness;
+    bool enabled, simple;
+    struct filter_limits limits[FILTER_LEVELS];
     uint8_t level[SEGMENTS][4][4]; /* [segment][enum mb_reference][index of the mode's delta] */
 };
 

@@ -71,21 +71,21 @@ static void call_forward_wht(struct bench *b, int variant)
     b->use += (uint32_t)output[5];
 }
 
-static const struct filter_limits bench_limits = {60, 20, 2};
+static const struct filter_limits bench_limits = {64, 60, 20, 2};
 
-static void call_filter_macroblock(struct bench *b, int edge)
+static void call_filter_luma(struct bench *b, int edges)
 {
-    b->dsp.filter_macroblock[edge](b->to + AT, STRIDE, 16, &bench_limits);
+    b->dsp.filter_luma(b->to + AT, STRIDE, &bench_limits, (unsigned)edges);
 }
 
-static void call_filter_subblock(struct bench *b, int edge)
+static void call_filter_chroma(struct bench *b, int edges)
 {
-    b->dsp.filter_subblock[edge](b->to + AT, STRIDE, 16, &bench_limits);
+    b->dsp.filter_chroma(b->to + AT, b->to + AT + 24, STRIDE, &bench_limits, (unsigned)edges);
 }
 
-static void call_filter_simple(struct bench *b, int edge)
+static void call_filter_simple(struct bench *b, int edges)
 {
-    b->dsp.filter_simple[edge](b->to + AT, STRIDE, 16, bench_limits.edge);
+    b->dsp.filter_simple(b->to + AT, STRIDE, &bench_limits, (unsigned)edges);
 }
 
 static void call_sad(struct bench *b, int size)
@@ -145,12 +145,12 @@ static const struct benchmark {
     {"inverse_wht", call_inverse_wht, 0},
     {"forward_dct", call_forward_dct, 0},
     {"forward_wht", call_forward_wht, 0},
-    {"filter_macroblock vertical", call_filter_macroblock, VERTICAL_EDGE},
-    {"filter_macroblock horizontal", call_filter_macroblock, HORIZONTAL_EDGE},
-    {"filter_subblock vertical", call_filter_subblock, VERTICAL_EDGE},
-    {"filter_subblock horizontal", call_filter_subblock, HORIZONTAL_EDGE},
-    {"filter_simple vertical", call_filter_simple, VERTICAL_EDGE},
-    {"filter_simple horizontal", call_filter_simple, HORIZONTAL_EDGE},
+    {"filter_luma left", call_filter_luma, FILTER_LEFT},
+    {"filter_luma above", call_filter_luma, FILTER_ABOVE},
+    {"filter_luma all", call_filter_luma, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
+    {"filter_chroma outer", call_filter_chroma, FILTER_LEFT | FILTER_ABOVE},
+    {"filter_chroma all", call_filter_chroma, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
+    {"filter_simple all", call_filter_simple, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
     {"sad 16x16", call_sad, BLOCK_16X16},
     {"sad 8x8", call_sad, BLOCK_8X8},
     {"sad 4x4", call_sad, BLOCK_4X4},
@@ -201,20 +201,27 @@ static void fill(struct bench *b)
         b->wide[i] = (int16_t)(rand() % 512 - 256);
 }
 
-void bench_levels(const struct level *levels, int count)
+void bench_levels(void)
 {
     static struct bench bench;
     printf("%-30s", "ns per call");
-    for (int i = 0; i < count; i++)
-        printf(" %9s", levels[i].name);
-    printf("\n");
+    for (enum xc_cpu level = 0; level < XC_CPU_LEVELS; level++)
+        if (xc_cpu_has(level))
+            printf(" %9s", xc_cpu_name(level));
+    printf(" %9s\n", "ratio");
     for (size_t k = 0; k < sizeof(benchmarks) / sizeof(benchmarks[0]); k++) {
+        double first = 0, last = 0;
         printf("%-30s", benchmarks[k].name);
-        for (int i = 0; i < count; i++) {
+        for (enum xc_cpu level = 0; level < XC_CPU_LEVELS; level++) {
+            if (!xc_cpu_has(level))
+                continue;
             fill(&bench);
-            levels[i].init(&bench.dsp);
-            printf(" %9.1f", best_nanoseconds(&bench, &benchmarks[k]));
+            xc_dsp_init_level(&bench.dsp, level);
+            last = best_nanoseconds(&bench, &benchmarks[k]);
+            if (level == XC_CPU_C)
+                first = last;
+            printf(" %9.1f", last);
         }
-        printf("\n");
+        printf(" %9.2f\n", first / last);
     }
 }

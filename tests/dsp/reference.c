@@ -344,12 +344,13 @@ static int simple_threshold(const uint8_t *s, ptrdiff_t step, int limit)
     return abs(s[-step] - s[0]) * 2 + abs(s[-2 * step] - s[step]) / 2 <= limit;
 }
 
-static int normal_threshold(const uint8_t *s, ptrdiff_t step, const struct filter_limits *limits)
+static int normal_threshold(const uint8_t *s, ptrdiff_t step, int edge_limit,
+                            const struct filter_limits *limits)
 {
     for (int i = -4; i < 3; i++)
         if (i != -1 && abs(s[i * step] - s[(i + 1) * step]) > limits->interior)
             return 0;
-    return simple_threshold(s, step, limits->edge);
+    return simple_threshold(s, step, edge_limit);
 }
 
 static int high_variance(const uint8_t *s, ptrdiff_t step, int threshold)
@@ -357,9 +358,10 @@ static int high_variance(const uint8_t *s, ptrdiff_t step, int threshold)
     return abs(s[-2 * step] - s[-step]) > threshold || abs(s[step] - s[0]) > threshold;
 }
 
-static void macroblock_line(uint8_t *s, ptrdiff_t step, const struct filter_limits *limits)
+static void macroblock_line(uint8_t *s, ptrdiff_t step, int edge_limit,
+                            const struct filter_limits *limits)
 {
-    if (!normal_threshold(s, step, limits))
+    if (!normal_threshold(s, step, edge_limit, limits))
         return;
     if (high_variance(s, step, limits->high_variance)) {
         common_adjust(1, s, step);
@@ -373,9 +375,10 @@ static void macroblock_line(uint8_t *s, ptrdiff_t step, const struct filter_limi
     }
 }
 
-static void subblock_line(uint8_t *s, ptrdiff_t step, const struct filter_limits *limits)
+static void subblock_line(uint8_t *s, ptrdiff_t step, int edge_limit,
+                          const struct filter_limits *limits)
 {
-    if (!normal_threshold(s, step, limits))
+    if (!normal_threshold(s, step, edge_limit, limits))
         return;
     int high = high_variance(s, step, limits->high_variance);
     int a = (common_adjust(high, s, step) + 1) >> 1;
@@ -385,32 +388,57 @@ static void subblock_line(uint8_t *s, ptrdiff_t step, const struct filter_limits
     }
 }
 
-void reference_filter_macroblock(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                                 const struct filter_limits *limits)
+static void simple_line(uint8_t *s, ptrdiff_t step, int edge_limit,
+                        const struct filter_limits *limits)
 {
-    ptrdiff_t along = edge == VERTICAL_EDGE ? stride : 1,
-              across = edge == VERTICAL_EDGE ? 1 : stride;
-    for (int i = 0; i < count; i++)
-        macroblock_line(sample + i * along, across, limits);
+    (void)limits;
+    if (simple_threshold(s, step, edge_limit))
+        common_adjust(1, s, step);
 }
 
-void reference_filter_subblock(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                               const struct filter_limits *limits)
+typedef void filter_line(uint8_t *s, ptrdiff_t step, int edge_limit,
+                         const struct filter_limits *limits);
+
+/* Edges of one direction of a size x size block: `along` and `across` are the distances of samples
+ * along an edge and across it. */
+static void filter_direction(filter_line *outer, filter_line *inner, uint8_t *s, ptrdiff_t along,
+                             ptrdiff_t across, int size, const struct filter_limits *limits)
 {
-    ptrdiff_t along = edge == VERTICAL_EDGE ? stride : 1,
-              across = edge == VERTICAL_EDGE ? 1 : stride;
-    for (int i = 0; i < count; i++)
-        subblock_line(sample + i * along, across, limits);
+    for (int edge = 0; edge < size; edge += 4)
+        for (int i = 0; i < size; i++) {
+            uint8_t *sample = s + edge * across + i * along;
+            if (edge == 0 && outer)
+                outer(sample, across, limits->macroblock_edge, limits);
+            if (edge > 0 && inner)
+                inner(sample, across, limits->subblock_edge, limits);
+        }
 }
 
-void reference_filter_simple(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                             int edge_limit)
+static void filter_block(filter_line *outer, filter_line *inner, uint8_t *s, ptrdiff_t stride,
+                         int size, const struct filter_limits *limits, unsigned edges)
 {
-    ptrdiff_t along = edge == VERTICAL_EDGE ? stride : 1,
-              across = edge == VERTICAL_EDGE ? 1 : stride;
-    for (int i = 0; i < count; i++)
-        if (simple_threshold(sample + i * along, across, edge_limit))
-            common_adjust(1, sample + i * along, across);
+    filter_line *within = edges & FILTER_INNER ? inner : NULL;
+    filter_direction(edges & FILTER_LEFT ? outer : NULL, within, s, stride, 1, size, limits);
+    filter_direction(edges & FILTER_ABOVE ? outer : NULL, within, s, 1, stride, size, limits);
+}
+
+void reference_filter_luma(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                           unsigned edges)
+{
+    filter_block(macroblock_line, subblock_line, y, stride, 16, limits, edges);
+}
+
+void reference_filter_chroma(uint8_t *u, uint8_t *v, ptrdiff_t stride,
+                             const struct filter_limits *limits, unsigned edges)
+{
+    filter_block(macroblock_line, subblock_line, u, stride, 8, limits, edges);
+    filter_block(macroblock_line, subblock_line, v, stride, 8, limits, edges);
+}
+
+void reference_filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                             unsigned edges)
+{
+    filter_block(simple_line, simple_line, y, stride, 16, limits, edges);
 }
 
 /* ---- Measures ------------------------------------------------------------------------------ */

@@ -24,12 +24,12 @@ void real_inverse_dct(const int16_t coefficient[16], double residue[16]);
 void real_forward_dct(const int residue[16], double coefficient[16]);
 void real_forward_wht(const int16_t *coefficient, double output[16]);
 
-void reference_filter_macroblock(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                                 const struct filter_limits *limits);
-void reference_filter_subblock(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                               const struct filter_limits *limits);
-void reference_filter_simple(enum edge edge, uint8_t *sample, ptrdiff_t stride, int count,
-                             int edge_limit);
+void reference_filter_luma(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                           unsigned edges);
+void reference_filter_chroma(uint8_t *u, uint8_t *v, ptrdiff_t stride,
+                             const struct filter_limits *limits, unsigned edges);
+void reference_filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                             unsigned edges);
 
 uint32_t reference_sad(enum block_size size, const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,
                        ptrdiff_t b_stride);

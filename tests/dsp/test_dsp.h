@@ -4,13 +4,8 @@
 
 #include "vp8/dsp/dsp.h"
 
-/* An instruction set's kernels; every level is held against the reference and so against C. */
-struct level {
-    const char *name;
-    void (*init)(struct xc_dsp *dsp);
-};
-
-/* Prints nanoseconds per call of every kernel, a column for each level. */
-void bench_levels(const struct level *levels, int count);
+/* Prints nanoseconds per call of every kernel at every level that this CPU has, and how many times as
+ * fast as C the best is. */
+void bench_levels(void);
 
 #endif

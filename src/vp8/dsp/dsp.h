@@ -9,20 +9,26 @@
 #ifndef VP8_DSP_DSP_H
 #define VP8_DSP_DSP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Block sizes that inter prediction and the difference measures come in. */
 enum block_size { BLOCK_16X16, BLOCK_16X8, BLOCK_8X16, BLOCK_8X8, BLOCK_4X4, BLOCK_SIZES };
 
-/* Directions of an edge between blocks: VERTICAL_EDGE has its samples left and right of it. */
-enum edge { VERTICAL_EDGE, HORIZONTAL_EDGE, EDGE_DIRECTIONS };
-
-/* Thresholds of the normal loop filter (RFC 6386 section 15.2-15.4). */
+/* Thresholds of the loop filter (RFC 6386 section 15.2-15.4). */
 struct filter_limits {
-    uint8_t edge;          /* E: |p0-q0|*2 + |p1-q1|/2 above it leaves the edge alone */
+    /* E: |p0-q0|*2 + |p1-q1|/2 above it leaves the edge alone; between macroblocks and within. */
+    uint8_t macroblock_edge, subblock_edge;
     uint8_t interior;      /* I */
     uint8_t high_variance; /* hev_threshold */
+};
+
+/* Which edges of a macroblock are filtered; always in this order. */
+enum filter_edges {
+    FILTER_LEFT = 1,  /* the edge to the macroblock on the left */
+    FILTER_ABOVE = 2, /* and to that above */
+    FILTER_INNER = 4, /* those within: the vertical ones before FILTER_ABOVE, the others after it */
 };
 
 /* Prediction from a reference: `source` points to the sample at the whole-pixel position; `x` and
@@ -64,15 +70,15 @@ struct xc_dsp {
     /* Input as inverse_wht's output: the DCs at coefficient[16 * i]. */
     void (*forward_wht)(const int16_t *coefficient, int16_t output[16]);
 
-    /* Loop filters over `count` samples of an edge (16 luma, 8 chroma; any multiple of 8);
-     * `sample` is the first one on the far side (q0). */
-    void (*filter_macroblock[EDGE_DIRECTIONS])(uint8_t *sample, ptrdiff_t stride, int count,
-                                               const struct filter_limits *limits);
-    void (*filter_subblock[EDGE_DIRECTIONS])(uint8_t *sample, ptrdiff_t stride, int count,
-                                             const struct filter_limits *limits);
-    /* The simple filter uses the edge limit only. */
-    void (*filter_simple[EDGE_DIRECTIONS])(uint8_t *sample, ptrdiff_t stride, int count,
-                                           int edge_limit);
+    /* Loop filters over the edges of a macroblock, `edges` a mask of enum filter_edges: 16x16
+     * luma; 8x8 U and V, alike in stride. The samples are the macroblock's first. */
+    void (*filter_luma)(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                        unsigned edges);
+    void (*filter_chroma)(uint8_t *u, uint8_t *v, ptrdiff_t stride,
+                          const struct filter_limits *limits, unsigned edges);
+    /* The simple filter, which has luma and the edge limits only. */
+    void (*filter_simple)(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                          unsigned edges);
 
     /* Difference measures. */
     measure_block *sad[BLOCK_SIZES]; /* sum of absolute differences */
@@ -86,10 +92,20 @@ struct xc_dsp {
     void (*moments16x16)(const uint8_t *a, ptrdiff_t stride, uint32_t *sum, uint32_t *squares);
 };
 
+/* Instruction sets, each with all that those before it have; which there are depends on the
+ * architecture. */
+enum xc_cpu { XC_CPU_C, XC_CPU_SSE2, XC_CPU_SSSE3, XC_CPU_AVX2, XC_CPU_LEVELS };
+
+/* The level's name, as in "ssse3". */
+const char *xc_cpu_name(enum xc_cpu level);
+
+/* Whether this CPU, and this build, has a level. */
+bool xc_cpu_has(enum xc_cpu level);
+
 /* Fills the table for the best level that this CPU has. */
 void xc_dsp_init(struct xc_dsp *dsp);
 
-/* Each level's own part of xc_dsp_init. */
-void xc_dsp_init_c(struct xc_dsp *dsp);
+/* Fills it for a level that this CPU must have. */
+void xc_dsp_init_level(struct xc_dsp *dsp, enum xc_cpu level);
 
 #endif

@@ -82,9 +82,9 @@ static inline int16_t p_adjust(int16_t value)
     return (int16_t)(clamp_signed((int16_t)(value + 3)) >> 3);
 }
 
-static inline void simple_lanes(uint8_t v[ACROSS][LANES], int edge_limit)
+static inline void simple_lanes(uint8_t v[ACROSS][LANES], int16_t limit,
+                                const struct filter_limits *limits)
 {
-    int16_t limit = (int16_t)edge_limit;
     for (int i = 0; i < LANES; i++) {
         int16_t p1 = to_signed(v[P1][i]), p0 = to_signed(v[P0][i]);
         int16_t q0 = to_signed(v[Q0][i]), q1 = to_signed(v[Q1][i]);
@@ -96,9 +96,10 @@ static inline void simple_lanes(uint8_t v[ACROSS][LANES], int edge_limit)
 }
 
 /* Section 15.3's subblock_filter. */
-static inline void subblock_lanes(uint8_t v[ACROSS][LANES], const struct filter_limits *limits)
+static inline void subblock_lanes(uint8_t v[ACROSS][LANES], int16_t edge,
+                                  const struct filter_limits *limits)
 {
-    int16_t edge = limits->edge, interior = limits->interior, threshold = limits->high_variance;
+    int16_t interior = limits->interior, threshold = limits->high_variance;
     for (int i = 0; i < LANES; i++) {
         int16_t mask = normal_mask(v, i, edge, interior), high = high_variance(v, i, threshold);
         int16_t p1 = to_signed(v[P1][i]), p0 = to_signed(v[P0][i]);
@@ -116,9 +117,10 @@ static inline void subblock_lanes(uint8_t v[ACROSS][LANES], const struct filter_
 
 /* Section 15.3's MBfilter: about 3/7, 2/7 and 1/7 of the step go to the three samples of each side,
  * or, where the variance is high, only the two nearest samples move. */
-static inline void macroblock_lanes(uint8_t v[ACROSS][LANES], const struct filter_limits *limits)
+static inline void macroblock_lanes(uint8_t v[ACROSS][LANES], int16_t edge,
+                                    const struct filter_limits *limits)
 {
-    int16_t edge = limits->edge, interior = limits->interior, threshold = limits->high_variance;
+    int16_t interior = limits->interior, threshold = limits->high_variance;
     for (int i = 0; i < LANES; i++) {
         int16_t mask = normal_mask(v, i, edge, interior), high = high_variance(v, i, threshold);
         int16_t p2 = to_signed(v[P2][i]), p1 = to_signed(v[P1][i]), p0 = to_signed(v[P0][i]);
@@ -185,40 +187,76 @@ static inline void store_transposed(const uint8_t v[ACROSS][LANES], uint8_t *to,
     }
 }
 
-/* Both directions of a filter. `first` and `last` are the lines across a horizontal edge that it
- * reads; those that it may change are one less on each side, or the same for the simple filter. */
-#define MAKE_FILTER(name, parameter, first, last, first_changed, last_changed)                     \
-    static void filter_##name##_vertical(uint8_t *sample, ptrdiff_t stride, int count, parameter)  \
+/* A filter inlined into all its uses would be more than the compiler turns into vectors. */
+#define NOT_INLINE static __attribute__((noinline)) void
+
+/* Both directions of a filter, over `count` samples of an edge whose first on the far side (q0) is
+ * `sample`. `first` and `last` are the lines across a horizontal edge that it reads; those that it
+ * may change are one less on each side, or the same for the simple filter. */
+#define MAKE_FILTER(name, first, last, first_changed, last_changed)                                \
+    NOT_INLINE name##_vertical(uint8_t *sample, ptrdiff_t stride, int count, uint8_t edge,         \
+                               const struct filter_limits *limits)                                 \
     {                                                                                              \
         for (int done = 0; done < count; done += LANES, sample += LANES * stride) {                \
             uint8_t v[ACROSS][LANES];                                                              \
             load_transposed(v, sample - 4, stride);                                                \
-            name##_lanes(v, limits);                                                               \
+            name##_lanes(v, edge, limits);                                                         \
             store_transposed(v, sample - 4, stride);                                               \
         }                                                                                          \
     }                                                                                              \
-    static void filter_##name##_horizontal(uint8_t *sample, ptrdiff_t stride, int count,           \
-                                           parameter)                                              \
+    NOT_INLINE name##_horizontal(uint8_t *sample, ptrdiff_t stride, int count, uint8_t edge,       \
+                                 const struct filter_limits *limits)                               \
     {                                                                                              \
         for (int done = 0; done < count; done += LANES, sample += LANES) {                         \
             uint8_t v[ACROSS][LANES];                                                              \
             for (int i = first; i <= last; i++)                                                    \
                 memcpy(v[i], sample + (i - 4) * stride, LANES);                                    \
-            name##_lanes(v, limits);                                                               \
+            name##_lanes(v, edge, limits);                                                         \
             for (int i = first_changed; i <= last_changed; i++)                                    \
                 memcpy(sample + (i - 4) * stride, v[i], LANES);                                    \
         }                                                                                          \
     }
-MAKE_FILTER(macroblock, const struct filter_limits *limits, P3, Q3, P2, Q2)
-MAKE_FILTER(subblock, const struct filter_limits *limits, P3, Q3, P1, Q1)
-MAKE_FILTER(simple, int limits, P1, Q1, P0, Q0)
+MAKE_FILTER(macroblock, P3, Q3, P2, Q2)
+MAKE_FILTER(subblock, P3, Q3, P1, Q1)
+MAKE_FILTER(simple, P1, Q1, P0, Q0)
+
+/* The edges of a block of `size` x `size` samples: `outer` filters those that it shares with its
+ * neighbours, `inner` those within. */
+#define FILTER_EDGES(outer, inner, sample, stride, size, limits, edges)                            \
+    do {                                                                                           \
+        if ((edges)&FILTER_LEFT)                                                                   \
+            outer##_vertical(sample, stride, size, (limits)->macroblock_edge, limits);             \
+        for (int x_ = 4; ((edges)&FILTER_INNER) && x_ < (size); x_ += 4)                           \
+            inner##_vertical((sample) + x_, stride, size, (limits)->subblock_edge, limits);        \
+        if ((edges)&FILTER_ABOVE)                                                                  \
+            outer##_horizontal(sample, stride, size, (limits)->macroblock_edge, limits);           \
+        for (int y_ = 4; ((edges)&FILTER_INNER) && y_ < (size); y_ += 4)                           \
+            inner##_horizontal((sample) + y_ * (stride), stride, size, (limits)->subblock_edge,    \
+                               limits);                                                            \
+    } while (0)
+
+static void filter_luma(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                        unsigned edges)
+{
+    FILTER_EDGES(macroblock, subblock, y, stride, 16, limits, edges);
+}
+
+static void filter_chroma(uint8_t *u, uint8_t *v, ptrdiff_t stride,
+                          const struct filter_limits *limits, unsigned edges)
+{
+    FILTER_EDGES(macroblock, subblock, u, stride, 8, limits, edges);
+    FILTER_EDGES(macroblock, subblock, v, stride, 8, limits, edges);
+}
+
+static void filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
+                          unsigned edges)
+{
+    FILTER_EDGES(simple, simple, y, stride, 16, limits, edges);
+}
 
 void xc_loopfilter_init_c(struct xc_dsp *dsp)
 {
-    dsp->filter_macroblock[VERTICAL_EDGE] = filter_macroblock_vertical;
-    dsp->filter_macroblock[HORIZONTAL_EDGE] = filter_macroblock_horizontal;
-    dsp->filter_subblock[VERTICAL_EDGE] = filter_subblock_vertical;
-    dsp->filter_subblock[HORIZONTAL_EDGE] = filter_subblock_horizontal;
-    dsp->filter_simple[VERTICAL_EDGE] = filter_simple_vertical;
-    dsp->filter_simple[HORIZONTAL_EDGE] = filter_simple_horizontal;
+    dsp->filter_luma = filter_luma;
+    dsp->filter_chroma = filter_chroma;
+    dsp->filter_simple = filter_simple;
 }
