@@ -177,6 +177,46 @@ static void say_point(struct coordinator_job *job, const struct ledger_order *or
     coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
+static void fill_identity(Mu__Identity *to, const struct ledger_identity *from)
+{
+    mu__identity__init(to);
+    to->size = from->size;
+    to->sha256.data = (uint8_t *)from->sha256;
+    to->sha256.len = WIRE_SHA256;
+}
+
+static void say_park(struct coordinator_job *job, const struct ledger_order *order)
+{
+    struct parts parts;
+    Mu__Park park = MU__PARK__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    fill_call(&parts, order);
+    park.call = &parts.call;
+    park.key = (char *)order->key;
+    envelope.body_case = MU__ENVELOPE__BODY_PARK;
+    envelope.park = &park;
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
+}
+
+static void say_unpark(struct coordinator_job *job, const struct ledger_order *order)
+{
+    struct parts parts;
+    Mu__Identity identity;
+    Mu__Unpark unpark = MU__UNPARK__INIT;
+    Mu__Request request = MU__REQUEST__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    fill_call(&parts, order);
+    fill_identity(&identity, &order->identity);
+    unpark.key = (char *)order->key;
+    unpark.identity = &identity;
+    request.call = &parts.call;
+    request.what_case = MU__REQUEST__WHAT_UNPARK;
+    request.unpark = &unpark;
+    envelope.body_case = MU__ENVELOPE__BODY_REQUEST;
+    envelope.request = &request;
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
+}
+
 static void say_drop(struct coordinator_job *job, const struct ledger_order *order)
 {
     Mu__Drop drop = MU__DROP__INIT;
@@ -192,12 +232,10 @@ static void say_fetch(struct coordinator_job *job, const struct ledger_order *or
 {
     struct parts parts;
     Mu__Fetch fetch = MU__FETCH__INIT;
-    Mu__Identity identity = MU__IDENTITY__INIT;
+    Mu__Identity identity;
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     fill_label(&parts, order->peer, order->actor, order->name);
-    identity.size = order->identity.size;
-    identity.sha256.data = (uint8_t *)order->identity.sha256;
-    identity.sha256.len = WIRE_SHA256;
+    fill_identity(&identity, &order->identity);
     fetch.label = &parts.label;
     fetch.key = (char *)order->key;
     fetch.identity = &identity;
@@ -239,6 +277,12 @@ void coordinator_carry_out(struct coordinator_job *job, const struct ledger_orde
     case LEDGER_REFUSE:
         say_point(job, order);
         break;
+    case LEDGER_PARK:
+        say_park(job, order);
+        break;
+    case LEDGER_UNPARK:
+        say_unpark(job, order);
+        break;
     case LEDGER_DROP:
         say_drop(job, order);
         break;
@@ -251,6 +295,7 @@ void coordinator_carry_out(struct coordinator_job *job, const struct ledger_orde
     case LEDGER_MESSAGE:
     case LEDGER_OBJECT:
     case LEDGER_CLOSE:
+    case LEDGER_PARKED:
         coordinator_record_order(job, order);
         break;
     case LEDGER_DONE:

@@ -16,6 +16,7 @@ enum record_type {
     RECORD_DONE,    /* {"actor", "amount"} */
     RECORD_END,     /* {}: the outputs are there */
     RECORD_SPENT,   /* {"ran_ms", "worker_ms"}: what it has taken so far */
+    RECORD_PARKED,  /* {"actor", "attempt", "at", "size", "sha256"} */
 };
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -63,7 +64,8 @@ static int replay_one(struct coordinator_job *job, uint32_t type, const json_t *
     struct ledger_identity identity;
     const struct ledger_label label = {text_of(record, "from"), text_of(record, "to"),
                                        text_of(record, "name")};
-    if ((type == RECORD_MESSAGE || type == RECORD_OBJECT) && !read_identity(record, &identity))
+    bool identified = type == RECORD_MESSAGE || type == RECORD_OBJECT || type == RECORD_PARKED;
+    if (identified && !read_identity(record, &identity))
         return -EBADMSG;
     switch (type) {
     case RECORD_JOB:
@@ -79,6 +81,11 @@ static int replay_one(struct coordinator_job *job, uint32_t type, const json_t *
     case RECORD_DONE:
         return ledger_replay_done(ledger, text_of(record, "actor"),
                                   json_integer_value(json_object_get(record, "amount")));
+    case RECORD_PARKED:
+        return ledger_replay_parked(
+            ledger, text_of(record, "actor"),
+            (uint32_t)json_integer_value(json_object_get(record, "attempt")), text_of(record, "at"),
+            &identity);
     case RECORD_END:
         return 0;
     case RECORD_SPENT:
@@ -144,6 +151,12 @@ void coordinator_record_order(struct coordinator_job *job, const struct ledger_o
         code = append(job, RECORD_OBJECT,
                       with_identity(json_pack("{s:s, s:s, s:s?}", "key", order->key, "maker",
                                               order->actor, "for", order->peer),
+                                    &order->identity),
+                      &error);
+    else if (order->kind == LEDGER_PARKED)
+        code = append(job, RECORD_PARKED,
+                      with_identity(json_pack("{s:s, s:I, s:s}", "actor", order->actor, "attempt",
+                                              (json_int_t)order->attempt, "at", order->text),
                                     &order->identity),
                       &error);
     else if (order->kind == LEDGER_CLOSE)

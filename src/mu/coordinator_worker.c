@@ -126,7 +126,7 @@ static bool take_identity(const Mu__Identity *identity, struct ledger_identity *
 static void trace(struct session *session, const struct ledger_call *call,
                   const Mu__Outcome *outcome)
 {
-    static const char *const names[] = {"ok", "failed", "timeout", "cancelled"};
+    static const char *const names[] = {"ok", "failed", "timeout", "cancelled", "parked"};
     struct coordinator_job *job = session->member->job;
     struct ledger_view view;
     if (job->options.trace == NULL || !ledger_look(job->ledger, call, &view))
@@ -137,7 +137,7 @@ static void trace(struct session *session, const struct ledger_call *call,
                   "job", job->options.job->name, "actor", call->actor, "worker",
                   (json_int_t)view.worker, "attempt", (json_int_t)call->attempt, "request",
                   (json_int_t)call->request, "state", view.state, "kind", job_kind_name(view.kind),
-                  "outcome", names[outcome->result < 4 ? outcome->result : 1], "ordered_ms",
+                  "outcome", names[outcome->result < 5 ? outcome->result : 1], "ordered_ms",
                   (json_int_t)view.since, "ended_ms", (json_int_t)now, "started_us",
                   (json_int_t)outcome->started_us, "took_us", (json_int_t)outcome->took_us,
                   "cpu_us", (json_int_t)outcome->cpu_us, "memory", (json_int_t)outcome->memory,
@@ -209,7 +209,10 @@ static void on_outcome(struct session *session, Mu__Outcome *outcome)
     if (own) {
         take_outcome(outcome, &said);
         trace(session, &call, outcome);
-        ledger_outcome(job->ledger, &call, &said.outcome, coordinator_job_now(job));
+        if (outcome->result == MU__OUTCOME__RESULT__PARKED && said.outcome.identity != NULL)
+            ledger_parked(job->ledger, &call, said.outcome.identity, coordinator_job_now(job));
+        else
+            ledger_outcome(job->ledger, &call, &said.outcome, coordinator_job_now(job));
     }
     say_acknowledge(session, outcome->call);
 }

@@ -6,7 +6,7 @@
 
 #include "mu/ledger_private.h"
 
-enum { PATIENCE_MS = 250 };
+enum { PATIENCE_MS = 250, ACTORS_EACH = 64, PARK_MS = 1000 };
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
@@ -19,10 +19,15 @@ struct ledger *ledger_new(const struct job *job, const struct ledger_limits *lim
     ledger->limits = *limits;
     if (ledger->limits.patience_ms == 0)
         ledger->limits.patience_ms = PATIENCE_MS;
+    if (ledger->limits.actors == 0)
+        ledger->limits.actors = ACTORS_EACH;
+    if (ledger->limits.park_ms == 0)
+        ledger->limits.park_ms = PARK_MS;
     ledger->last = &ledger->first;
     list_init(&ledger->seats);
     list_init(&ledger->ready);
     list_init(&ledger->live);
+    list_init(&ledger->parked);
     ledger->count = calloc((size_t)job->groups + 1, sizeof *ledger->count);
     ledger->durations = calloc((size_t)job->states + 1, sizeof *ledger->durations);
     if (ledger->count == NULL || ledger->durations == NULL) {
@@ -57,6 +62,7 @@ static void free_entry(void *opaque, struct hash_link *link)
     hash_remove(&ledger->entries, link);
     for (int i = 0; i < ATTEMPTS; i++)
         free_attempt(entry->attempt[i]);
+    ledger_park_free(entry);
     free(entry);
 }
 
@@ -106,7 +112,7 @@ void ledger_progress(const struct ledger *ledger, struct ledger_progress *progre
     *progress = (struct ledger_progress){.done = ledger->done,
                                          .amount = ledger->amount,
                                          .live = ledger->admitted,
-                                         .waiting = ledger->waiting,
+                                         .waiting = ledger->waiting + ledger->parked_count,
                                          .workers = ledger->workers};
     for (int i = 0; i < ledger->job->groups && progress->actors >= 0; i++)
         progress->actors = ledger->count[i] < 0 ? -1 : progress->actors + ledger->count[i];
@@ -119,13 +125,16 @@ void ledger_states(const struct ledger *ledger, uint32_t *actors)
         struct entry *entry = LIST_ENTRY(link, struct entry, link);
         actors[(entry->attempt[0] ? entry->attempt[0] : entry->attempt[1])->state.state]++;
     }
+    const struct list_link *head = &ledger->parked;
+    for (const struct list_link *link = head->next; link != head; link = link->next)
+        actors[LIST_ENTRY(link, struct entry, link)->parked->state.state]++;
 }
 
 bool ledger_look(const struct ledger *ledger, const struct ledger_call *call,
                  struct ledger_view *view)
 {
     struct attempt *attempt = ledger_attempt_at((struct ledger *)ledger, call);
-    if (attempt == NULL || attempt->ending)
+    if (attempt == NULL || attempt->seat == NULL)
         return false;
     *view = (struct ledger_view){.state = ledger->job->state[attempt->state.state].name,
                                  .kind = attempt->what.kind,
@@ -204,6 +213,10 @@ int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount)
     struct entry *entry = ledger_entry_named(ledger, actor);
     if (entry == NULL)
         return unknown(ledger);
+    ledger->admitted -= entry->status == ENTRY_PARKED;
+    ledger->parked_count -= entry->status == ENTRY_PARKED;
+    list_remove(&entry->link);
+    ledger_park_free(entry);
     ledger_entry_uncount(ledger, entry);
     ledger_entry_count(ledger, entry, amount);
     while (!list_empty(&entry->inbox))
@@ -266,6 +279,7 @@ void ledger_held(struct ledger *ledger, uint32_t worker, const struct ledger_cal
         attempt->wait[WAIT_REQUEST].fetched = attempt->wait[WAIT_POINT].fetched = false;
         if (!attempt->reached && attempt->wait[WAIT_REQUEST].ordered)
             ledger_order_request(ledger, attempt);
+        ledger_park_repeat(ledger, attempt);
         attempt->reached = false;
     }
 }

@@ -10,6 +10,8 @@
  *   the first one waited for is admitted beyond the window; if nobody is left to admit, the job fails.
  * - Actors that have to be run again come before admissions.
  * - An actor is done when its machine has ended and all that it sent and put is durable.
+ * - A worker holds so many actors for each slot. Where no more fit, those that have waited for a while for a
+ *   message are parked: their scratch lies in the store, and they go on elsewhere when the message is there.
  * - A message or object whose identity is another one than before fails the job.
  * - A message that is lost, or was deleted before, is made again by running its sender again.
  */
@@ -31,8 +33,10 @@ struct ledger_identity {
 };
 
 struct ledger_limits {
-    int window;   /* actors under way at once; 0: four for each slot of the workers, and two */
-    int failures; /* of an actor at the same state, until the job fails; 0: three */
+    int window;      /* actors under way at once; 0: four for each slot of the workers, and two */
+    int failures;    /* of an actor at the same state, until the job fails; 0: three */
+    int actors;      /* that a worker has at once, for each slot; 0: 64 */
+    int64_t park_ms; /* that an actor has waited for a message when it may be parked; 0: 1000 */
     int64_t patience_ms; /* of a message that is durable, until its copy is fetched; 0: 250 */
 };
 
@@ -52,6 +56,10 @@ enum ledger_kind {
                        nothing to do, and with JOB_NEEDED neither: `number` is 0 where that actor is
                        done */
     LEDGER_REFUSE, /* the process will not get its `point`; `text` says why */
+    LEDGER_PARK, /* `worker` is to park `actor`, which waits with `request`, as `attempt` of `key`:
+                       ledger_parked() */
+    LEDGER_UNPARK, /* `worker` is to take what was parked, `key` and `identity`, for `attempt` of
+                       `actor`; its outcome is `request`'s */
     LEDGER_DROP,   /* `worker` is to forget `attempt` of `actor` */
     LEDGER_FETCH,  /* the message to `actor` has a copy under `key`, and is `identity` */
     LEDGER_ADOPT, /* make `attempt`'s object the one of `key` if it is `identity`: ledger_adopted() */
@@ -60,6 +68,8 @@ enum ledger_kind {
     LEDGER_CLOSE, /* to be remembered: `actor` is a family, and has `number` members */
     LEDGER_DONE,  /* to be remembered: `actor` is done, its amount is `number`; messages to it may
                      go then */
+    LEDGER_PARKED, /* to be remembered: `actor` is parked, as `attempt`, with `identity`; `text` is where
+                       it is */
     LEDGER_DELETE, /* `key`, or if not 0 its `attempt`, may go when what is to be remembered is safe */
 };
 
@@ -114,6 +124,9 @@ int ledger_replay_object(struct ledger *ledger, const char *key, const char *mak
                          const char *peer, const struct ledger_identity *identity);
 int ledger_replay_close(struct ledger *ledger, const char *family, int64_t count);
 int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount);
+/* `text` as in the order. */
+int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t attempt,
+                         const char *text, const struct ledger_identity *identity);
 
 /* ---- What happens --------------------------------------------------------------------------- */
 
@@ -126,6 +139,8 @@ void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t no
 void ledger_held(struct ledger *ledger, uint32_t worker, const struct ledger_call *held);
 /* It is gone with all that it had. */
 void ledger_lost(struct ledger *ledger, uint32_t worker, int64_t now);
+/* It is to end soon: gets no more actors, and those that wait are parked. When its load is 0 it may go. */
+void ledger_retire(struct ledger *ledger, uint32_t worker, int64_t now);
 /* Whether the attempt is this worker's, and goes on. */
 bool ledger_holds(const struct ledger *ledger, uint32_t worker, const char *actor,
                   uint32_t attempt);
@@ -167,6 +182,9 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
 void ledger_stored(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_label *label, const struct ledger_identity *identity,
                    int64_t now);
+/* LEDGER_PARK is over: the attempt is in the store, and durable. */
+void ledger_parked(struct ledger *ledger, const struct ledger_call *call,
+                   const struct ledger_identity *identity, int64_t now);
 /* LEDGER_ADOPT is over; `code` 0, or a negative errno as store_adopt() has them. */
 void ledger_adopted(struct ledger *ledger, const char *key, uint32_t attempt, int code,
                     int64_t now);

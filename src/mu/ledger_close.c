@@ -48,6 +48,8 @@ static void forget_entry(void *opaque, struct hash_link *link)
         return;
     }
     forget_made(closing, entry);
+    ledger_park_forget(ledger, entry);
+    ledger->parked_count -= entry->status == ENTRY_PARKED;
     ledger->admitted -= entry->status != ENTRY_IDLE;
     entry->status = ENTRY_IDLE;
     list_remove(&entry->link);
@@ -74,7 +76,7 @@ static void forget_received(void *opaque, struct hash_link *link)
 /* Nobody may wait for those that are not there any more. */
 static void check_waiting(const struct closing *closing)
 {
-    const struct list_link *live = &closing->ledger->live;
+    const struct list_link *live = &closing->ledger->live, *parked = &closing->ledger->parked;
     for (const struct list_link *link = live->next; link != live; link = link->next) {
         const struct entry *entry = LIST_ENTRY(link, struct entry, link);
         for (int i = 0; i < ATTEMPTS * WAITS; i++) {
@@ -84,6 +86,13 @@ static void check_waiting(const struct closing *closing)
                 fail_close(closing, item->from, "is waited for");
                 return;
             }
+        }
+    }
+    for (const struct list_link *link = parked->next; link != parked; link = link->next) {
+        const struct item *item = LIST_ENTRY(link, struct entry, link)->parked->item;
+        if (item != NULL && is_behind(closing, item->from)) {
+            fail_close(closing, item->from, "is waited for");
+            return;
         }
     }
 }

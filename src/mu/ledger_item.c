@@ -63,6 +63,8 @@ static void tell(struct ledger *ledger, struct entry *entry, const struct item *
         ledger_attempt_recount(ledger, attempt);
         ledger_attempt_go_on(ledger, attempt);
     }
+    if (item->status != ITEM_MISSING)
+        ledger_park_wake(ledger, entry, item);
 }
 
 void ledger_item_set(struct ledger *ledger, struct item *item, enum item_status status)
@@ -117,7 +119,7 @@ static bool is_awaited(const struct item *item)
     return false;
 }
 
-static void make_again(struct ledger *ledger, struct item *item)
+void ledger_item_demand(struct ledger *ledger, struct item *item)
 {
     if (item->status != ITEM_MISSING || item->from->status != ENTRY_DONE || item->again)
         return;
@@ -130,7 +132,7 @@ void ledger_items_demand(struct ledger *ledger, struct entry *maker)
     for (struct list_link *link = maker->made.next; link != &maker->made; link = link->next) {
         struct item *item = LIST_ENTRY(link, struct item, of_maker);
         if (is_awaited(item))
-            make_again(ledger, item);
+            ledger_item_demand(ledger, item);
     }
 }
 
@@ -138,12 +140,13 @@ void ledger_item_lost(struct ledger *ledger, struct item *item)
 {
     item->losses++;
     ledger_item_set(ledger, item, ITEM_MISSING);
-    make_again(ledger, item);
+    ledger_park_restart(ledger, item->from);
+    ledger_item_demand(ledger, item);
 }
 
 void ledger_item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item)
 {
     attempt->wait[wait] = (struct wait){.item = item, .since = ledger->now};
-    make_again(ledger, item);
+    ledger_item_demand(ledger, item);
     ledger_attempt_recount(ledger, attempt);
 }

@@ -13,22 +13,34 @@ enum {
     STRAGGLER_FACTOR = 3,
     STRAGGLER_LEAST_MS = 2000,
     FAILED_ON = 8, /* workers that an actor failed on, the latest: it goes elsewhere if it can */
-    LOSSES = 3,    /* of one message or object, until what wants it fails */
+    PARK_EXPIRES_MS = 60000, /* until a worker that was to park an actor is asked once more */
+    LOSSES = 3,              /* of one message or object, until what wants it fails */
 };
 
 /* A worker. */
 struct seat {
     struct list_link link;
     uint32_t worker;
-    int slots, load;           /* load: attempts that it has */
+    int slots, load; /* load: attempts that it has */
+    bool retiring;
     struct list_link attempts; /* struct attempt.of_seat */
 };
 
 enum entry_status {
-    ENTRY_IDLE,  /* not admitted yet */
-    ENTRY_READY, /* waits for a worker; in ledger->ready */
-    ENTRY_LIVE,  /* has attempts; in ledger->live */
+    ENTRY_IDLE,   /* not admitted yet */
+    ENTRY_READY,  /* waits for a worker; in ledger->ready */
+    ENTRY_LIVE,   /* has attempts; in ledger->live */
+    ENTRY_PARKED, /* waits in the store; in ledger->parked */
     ENTRY_DONE,
+};
+
+/* What is left of an attempt that was parked. It is kept until the actor is done or parked again, for to begin
+ * from it is better than from the start. */
+struct parked {
+    uint32_t attempt;
+    struct ledger_identity identity;
+    struct actor_state state;
+    struct item *item; /* what it waits for; NULL while that is not known */
 };
 
 /* An actor. */
@@ -41,8 +53,9 @@ struct entry {
     uint32_t attempts_made;
     int64_t amount; /* when it is done */
     struct attempt *attempt[ATTEMPTS];
-    int pending;  /* messages and objects of its own that are not durable yet */
-    int failures; /* in a row at the same state with the same outcome */
+    struct parked *parked; /* NULL: it begins at the start */
+    int pending;           /* messages and objects of its own that are not durable yet */
+    int failures;          /* in a row at the same state with the same outcome */
     int failed_state;
     enum job_outcome failed_outcome;
     uint32_t failed_on[FAILED_ON]; /* [failures modulo FAILED_ON] is the next to be overwritten */
@@ -95,10 +108,14 @@ struct attempt {
     struct machine_request what; /* the request at hand; while not ending */
     uint64_t request;
     int64_t since;
-    bool ending;    /* the worker has let it go; some of what it made is not durable yet */
-    bool counted;   /* among ledger->waiting */
-    bool reached;   /* the worker says, back again, that it has the request */
-    uint32_t point; /* asked for; 0: none */
+    bool ending;     /* the worker has let it go; some of what it made is not durable yet */
+    bool counted;    /* among ledger->waiting */
+    bool reached;    /* the worker says, back again, that it has the request */
+    bool unparking;  /* its first request is to take what was parked */
+    int64_t parking; /* when the worker was told to park it; 0: it was not */
+    bool packed;     /* it has; some of what it made is not durable yet */
+    struct ledger_identity packed_identity;
+    uint32_t point;           /* asked for; 0: none */
     int64_t asked_at, waited; /* at points of the run at hand */
     struct machine_request point_what;
     char *point_failure; /* why a point of the run at hand ended badly; NULL: none did */
@@ -120,12 +137,14 @@ struct ledger {
     struct ledger_limits limits;
     uint32_t attempts_before;
     struct hash_table entries, items;
-    struct list_link seats, ready, live;
+    struct list_link seats, ready, live, parked;
     int64_t *count;    /* [job->groups]: members; -1 while not known */
     struct actor next; /* to be admitted */
     int64_t admitted;  /* ready or live */
-    int64_t done, amount, attempts, waiting;
-    int coming; /* items that are being made durable */
+    int64_t done, amount, attempts, waiting, parked_count;
+    int parking; /* attempts that were told to be parked */
+    bool looked; /* for what those that were remembered as parked wait for */
+    int coming;  /* items that are being made durable */
     int slots, workers;
     struct durations *durations; /* [job->states] */
     struct queued_order *first, **last;
@@ -173,6 +192,8 @@ void ledger_item_adopt(struct ledger *ledger, struct item *item, uint32_t attemp
 void ledger_items_revert(struct ledger *ledger, struct entry *maker);
 /* The maker is done: it is run again where somebody waits for what is missing. */
 void ledger_items_demand(struct ledger *ledger, struct entry *maker);
+/* Its maker runs again if it is done, and this is missing. */
+void ledger_item_demand(struct ledger *ledger, struct item *item);
 /* Its copy is gone: it is to be made again. */
 void ledger_item_lost(struct ledger *ledger, struct item *item);
 /* Makes `attempt` wait for it; its maker runs again if nobody else would make it. */
@@ -196,11 +217,40 @@ void ledger_attempt_go_on(struct ledger *ledger, struct attempt *attempt);
 void ledger_attempt_start(struct ledger *ledger, struct entry *entry, struct seat *seat);
 /* Ends the attempt; the actor is run again if it has no other. `drop`: the worker is told. */
 void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool drop);
+/* It has no worker any more. */
+void ledger_attempt_leave(struct attempt *attempt);
 void ledger_attempt_recount(struct ledger *ledger, struct attempt *attempt);
 void ledger_entry_ready(struct ledger *ledger, struct entry *entry);
+/* Commands that its actors are at. */
+int ledger_commands_of(const struct seat *seat);
+bool ledger_comes_before(const struct entry *a, const struct entry *b);
 /* Starts what can be started; finds out that nothing goes on. After each happening. */
 void ledger_schedule(struct ledger *ledger);
 void ledger_stragglers(struct ledger *ledger);
+
+/* ledger_park.c */
+bool ledger_seat_has_room(const struct ledger *ledger, const struct seat *seat);
+/* Goes on with an actor that was parked: the attempt's first request. */
+void ledger_park_resume(struct ledger *ledger, struct attempt *attempt);
+/* The next attempt begins at the start. */
+void ledger_park_forget(struct ledger *ledger, struct entry *entry);
+/* The same, also for one that is parked or about to go on. */
+void ledger_park_restart(struct ledger *ledger, struct entry *entry);
+/* An attempt that was to be parked has ended, or goes on. */
+void ledger_park_called_off(struct ledger *ledger, struct attempt *attempt);
+void ledger_park_free(struct entry *entry);
+/* The outcome of an attempt's first request. */
+void ledger_park_resumed(struct ledger *ledger, struct attempt *attempt, bool ok);
+/* The actor is parked if nothing of its own is pending; true then. */
+bool ledger_park_settle(struct ledger *ledger, struct entry *entry);
+/* What it waits for has come. */
+void ledger_park_wake(struct ledger *ledger, struct entry *entry, const struct item *item);
+/* Says it again to a worker that is back. */
+void ledger_park_repeat(struct ledger *ledger, struct attempt *attempt);
+/* Parks whom it must; returns false where that cannot help those that are ready. */
+bool ledger_park_some(struct ledger *ledger);
+/* What actors that were parked before wait for, when all is remembered. */
+void ledger_park_look(struct ledger *ledger);
 
 /* ledger_close.c: the members of a family are known; those behind the last one end. */
 void ledger_close(struct ledger *ledger, int group, int64_t count);

@@ -50,11 +50,15 @@ void ledger_attempt_start(struct ledger *ledger, struct entry *entry, struct sea
         list_append(&ledger->live, &entry->link);
         entry->status = ENTRY_LIVE;
     }
+    if (entry->parked != NULL) {
+        ledger_park_resume(ledger, attempt);
+        return;
+    }
     int result = machine_start(ledger->job, entry->actor, &attempt->state, &error);
     ledger_attempt_advance(ledger, attempt, result, &error);
 }
 
-static void leave_seat(struct attempt *attempt)
+void ledger_attempt_leave(struct attempt *attempt)
 {
     if (attempt->seat != NULL)
         attempt->seat->load--;
@@ -76,7 +80,8 @@ void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool dro
         order_drop(ledger, attempt);
     memset(attempt->wait, 0, sizeof attempt->wait);
     ledger_attempt_recount(ledger, attempt);
-    leave_seat(attempt);
+    ledger_park_called_off(ledger, attempt);
+    ledger_attempt_leave(attempt);
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] == attempt)
             entry->attempt[i] = NULL;
@@ -93,7 +98,7 @@ void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool dro
         ledger_entry_ready(ledger, entry);
 }
 
-static bool comes_before(const struct entry *a, const struct entry *b)
+bool ledger_comes_before(const struct entry *a, const struct entry *b)
 {
     return a->actor.group != b->actor.group ? a->actor.group < b->actor.group
                                             : a->actor.index < b->actor.index;
@@ -103,10 +108,12 @@ void ledger_entry_ready(struct ledger *ledger, struct entry *entry)
 {
     struct list_link *behind = ledger->ready.previous;
     ledger->admitted += entry->status == ENTRY_DONE || entry->status == ENTRY_IDLE;
+    ledger->parked_count -= entry->status == ENTRY_PARKED;
     ledger_entry_uncount(ledger, entry);
     entry->status = ENTRY_READY;
     list_remove(&entry->link);
-    while (behind != &ledger->ready && comes_before(entry, LIST_ENTRY(behind, struct entry, link)))
+    while (behind != &ledger->ready &&
+           ledger_comes_before(entry, LIST_ENTRY(behind, struct entry, link)))
         behind = behind->previous;
     list_append(behind->next, &entry->link);
 }
@@ -121,14 +128,17 @@ static bool failed_on(const struct entry *entry, uint32_t worker)
     return false;
 }
 
-/* The seat with the least to do for its slots; one that it has not failed on, if there is one. */
-static struct seat *choose_seat(const struct ledger *ledger, const struct entry *entry)
+/* The seat with the least to do for its slots; one that it has not failed on, if there is one. NULL where no
+ * worker takes more, or with `full` where all are to end. */
+static struct seat *choose_seat(const struct ledger *ledger, const struct entry *entry, bool full)
 {
     struct seat *best = NULL;
     bool best_avoided = false;
     for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
         struct seat *seat = LIST_ENTRY(link, struct seat, link);
         bool avoided = failed_on(entry, seat->worker);
+        if (seat->retiring || (!full && !ledger_seat_has_room(ledger, seat)))
+            continue;
         if (best == NULL || avoided < best_avoided ||
             (avoided == best_avoided &&
              (int64_t)seat->load * best->slots < (int64_t)best->load * seat->slots)) {
@@ -169,24 +179,36 @@ static void place_all(struct ledger *ledger)
 {
     struct entry *entry;
     while (!list_empty(&ledger->seats) && ledger->result == LEDGER_RUNNING) {
-        if (!list_empty(&ledger->ready)) {
+        if (!list_empty(&ledger->ready))
             entry = LIST_ENTRY(ledger->ready.next, struct entry, link);
-        } else {
-            if (ledger->admitted >= window(ledger) || !find_next(ledger, &entry))
-                return;
-            ledger->admitted++;
-        }
-        ledger_attempt_start(ledger, entry, choose_seat(ledger, entry));
+        else if (ledger->admitted >= window(ledger) || !find_next(ledger, &entry))
+            return;
+        struct seat *seat = choose_seat(ledger, entry, false);
+        if (seat == NULL)
+            return;
+        ledger->admitted += entry->status == ENTRY_IDLE;
+        ledger_attempt_start(ledger, entry, seat);
     }
+}
+
+/* Where all wait, and nobody can be parked, somebody goes to a worker that is full. */
+static bool place_one_more(struct ledger *ledger)
+{
+    if (list_empty(&ledger->ready) || ledger->waiting < ledger->attempts || ledger->coming > 0)
+        return false;
+    struct entry *entry = LIST_ENTRY(ledger->ready.next, struct entry, link);
+    struct seat *seat = choose_seat(ledger, entry, true);
+    if (seat != NULL)
+        ledger_attempt_start(ledger, entry, seat);
+    return seat != NULL;
 }
 
 /* ---- When all wait ------------------------------------------------------------------------- */
 
-static void never_sent(struct ledger *ledger, const struct attempt *attempt,
-                       const struct item *item)
+static void never_sent(struct ledger *ledger, const struct entry *entry, const struct item *item)
 {
     struct error error;
-    const char *waiting = attempt->entry->name;
+    const char *waiting = entry->name;
     if (!item->is_message)
         error_set(&error, -EDEADLK, "'%s' waits for object '%s', which '%s' does not make again",
                   waiting, item->key, item->from->name);
@@ -205,7 +227,8 @@ static void never_sent(struct ledger *ledger, const struct attempt *attempt,
 static bool resolve(struct ledger *ledger, struct item *item, bool last)
 {
     struct entry *maker = item->from;
-    bool idle = maker->status == ENTRY_IDLE, live = maker->status == ENTRY_LIVE;
+    bool idle = maker->status == ENTRY_IDLE;
+    bool live = maker->status == ENTRY_LIVE || maker->status == ENTRY_PARKED;
     if ((!idle && item->again) || maker->status == ENTRY_READY || (live && !item->known && !last))
         return false;
     if (!ledger_has_actor(ledger, maker->actor))
@@ -213,6 +236,8 @@ static bool resolve(struct ledger *ledger, struct item *item, bool last)
     item->again |= !idle;
     if (!live)
         ledger_entry_ready(ledger, maker);
+    else
+        ledger_park_restart(ledger, maker);
     for (int i = 0; live && i < ATTEMPTS; i++)
         if (maker->attempt[i] != NULL)
             ledger_attempt_end(ledger, maker->attempt[i], true);
@@ -221,9 +246,21 @@ static bool resolve(struct ledger *ledger, struct item *item, bool last)
 
 /* What somebody waits for, and who does. */
 struct lack {
-    const struct attempt *attempt;
+    const struct entry *entry;
     const struct item *item;
 };
+
+static bool resolve_for(struct ledger *ledger, const struct entry *entry, struct item *item,
+                        bool last, struct lack *lack)
+{
+    if (item == NULL || item->status != ITEM_MISSING)
+        return false;
+    if (resolve(ledger, item, last))
+        return true;
+    if (lack->item == NULL || item->from->status == ENTRY_DONE)
+        *lack = (struct lack){entry, item};
+    return false;
+}
 
 static bool resolve_any(struct ledger *ledger, bool last, struct lack *lack)
 {
@@ -232,13 +269,14 @@ static bool resolve_any(struct ledger *ledger, bool last, struct lack *lack)
         for (int i = 0; i < ATTEMPTS * WAITS; i++) {
             struct attempt *attempt = entry->attempt[i / WAITS];
             struct item *item = attempt ? attempt->wait[i % WAITS].item : NULL;
-            if (item == NULL || item->status != ITEM_MISSING)
-                continue;
-            if (resolve(ledger, item, last))
+            if (resolve_for(ledger, entry, item, last, lack))
                 return true;
-            if (lack->item == NULL || item->from->status == ENTRY_DONE)
-                *lack = (struct lack){attempt, item};
         }
+    }
+    for (struct list_link *link = ledger->parked.next; link != &ledger->parked; link = link->next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        if (resolve_for(ledger, entry, entry->parked->item, last, lack))
+            return true;
     }
     return false;
 }
@@ -249,14 +287,14 @@ static bool resolve_first(struct ledger *ledger)
     if (resolve_any(ledger, false, &lack) || resolve_any(ledger, true, &lack))
         return true;
     if (lack.item != NULL)
-        never_sent(ledger, lack.attempt, lack.item);
+        never_sent(ledger, lack.entry, lack.item);
     return false;
 }
 
 static bool all_wait(const struct ledger *ledger)
 {
-    return ledger->attempts > 0 && ledger->waiting == ledger->attempts && ledger->coming == 0 &&
-           list_empty(&ledger->ready) && !list_empty(&ledger->seats);
+    return ledger->attempts + ledger->parked_count > 0 && ledger->waiting == ledger->attempts &&
+           ledger->coming == 0 && list_empty(&ledger->ready) && !list_empty(&ledger->seats);
 }
 
 static void finish_if_done(struct ledger *ledger)
@@ -269,9 +307,14 @@ static void finish_if_done(struct ledger *ledger)
 
 void ledger_schedule(struct ledger *ledger)
 {
+    if (!ledger->looked)
+        ledger_park_look(ledger);
     do {
-        place_all(ledger);
-    } while (ledger->result == LEDGER_RUNNING && all_wait(ledger) && resolve_first(ledger));
+        do {
+            place_all(ledger);
+        } while (ledger->result == LEDGER_RUNNING && all_wait(ledger) && resolve_first(ledger));
+    } while (ledger->result == LEDGER_RUNNING && !ledger_park_some(ledger) &&
+             place_one_more(ledger));
     finish_if_done(ledger);
 }
 
@@ -304,7 +347,7 @@ static bool straggles(const struct ledger *ledger, const struct attempt *attempt
            busy > too_long(&ledger->durations[attempt->state.state]);
 }
 
-static int commands_of(const struct seat *seat)
+int ledger_commands_of(const struct seat *seat)
 {
     int commands = 0;
     const struct list_link *head = &seat->attempts;
@@ -319,7 +362,8 @@ static struct seat *idle_seat(const struct ledger *ledger, const struct seat *ot
 {
     for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
         struct seat *seat = LIST_ENTRY(link, struct seat, link);
-        if (seat != other && commands_of(seat) < seat->slots)
+        if (seat != other && ledger_commands_of(seat) < seat->slots &&
+            ledger_seat_has_room(ledger, seat))
             return seat;
     }
     return NULL;

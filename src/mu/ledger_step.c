@@ -88,6 +88,7 @@ static void entry_done(struct ledger *ledger, struct entry *entry, const struct 
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL)
             ledger_attempt_end(ledger, entry->attempt[i], true);
+    ledger_park_forget(ledger, entry);
     ledger_entry_clear(ledger, entry);
     ledger_items_demand(ledger, entry);
 }
@@ -95,6 +96,8 @@ static void entry_done(struct ledger *ledger, struct entry *entry, const struct 
 void ledger_entry_settle(struct ledger *ledger, struct entry *entry)
 {
     const struct attempt *ending = NULL;
+    if (ledger_park_settle(ledger, entry))
+        return;
     for (int i = 0; i < ATTEMPTS; i++)
         if (entry->attempt[i] != NULL && entry->attempt[i]->ending)
             ending = entry->attempt[i];
@@ -181,6 +184,7 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
     memset(attempt->wait, 0, sizeof attempt->wait);
     attempt->point = 0;
     attempt->asked_at = attempt->waited = 0;
+    ledger_park_called_off(ledger, attempt);
     attempt->request++;
     attempt->since = ledger->now;
     ledger_attempt_recount(ledger, attempt);
@@ -297,6 +301,7 @@ static void attempt_failed(struct ledger *ledger, struct attempt *attempt,
     entry->failed_outcome = outcome->outcome;
     if (entry->failures >= most)
         give_up(ledger, attempt, outcome, machine);
+    ledger_park_forget(ledger, entry);
     ledger_attempt_end(ledger, attempt, true);
 }
 
@@ -323,9 +328,7 @@ static void request_ended(struct ledger *ledger, struct attempt *attempt,
         remember_duration(ledger, attempt, outcome);
     if (attempt->what.kind == JOB_QUIT && ok) {
         attempt->ending = true;
-        attempt->seat->load--;
-        list_remove(&attempt->of_seat);
-        attempt->seat = NULL;
+        ledger_attempt_leave(attempt);
         return;
     }
     if (outcome->outcome == JOB_FAILED && ask_again(ledger, attempt))
@@ -356,8 +359,13 @@ void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
 {
     struct attempt *attempt = ledger_attempt_at(ledger, call);
     ledger->now = now;
-    if (attempt == NULL || attempt->ending || ledger->result != LEDGER_RUNNING)
+    if (attempt == NULL || attempt->ending || attempt->packed || ledger->result != LEDGER_RUNNING)
         return;
+    if (attempt->unparking) {
+        ledger_park_resumed(ledger, attempt, outcome->outcome == JOB_OK);
+        ledger_schedule(ledger);
+        return;
+    }
     struct entry *entry = attempt->entry;
     request_ended(ledger, attempt, lacks_identity(&attempt->what, outcome) ? &nameless : outcome);
     ledger_entry_settle(ledger, entry);

@@ -27,6 +27,7 @@ static void activity_free(struct activity *activity)
     list_remove(&activity->link);
     wire_free(activity->envelope);
     free(activity->copy);
+    free(activity->park);
     free(activity);
     worker_attempt_release(attempt);
 }
@@ -37,7 +38,8 @@ static void report_request(struct activity *activity, Mu__Outcome *outcome)
     struct attempt *attempt = activity->attempt;
     worker_packed_free(&attempt->outcome);
     attempt->acknowledged = false;
-    attempt->done = activity->quit && outcome->result == MU__OUTCOME__RESULT__OK;
+    attempt->done = (activity->quit && outcome->result == MU__OUTCOME__RESULT__OK) ||
+                    outcome->result == MU__OUTCOME__RESULT__PARKED;
     envelope.body_case = MU__ENVELOPE__BODY_OUTCOME;
     envelope.outcome = outcome;
     if (worker_session_pack(attempt->worker, &envelope, &attempt->outcome))
@@ -259,6 +261,8 @@ static void start(struct activity *activity)
         worker_message_send(activity);
     else if (activity->receive != NULL)
         worker_message_receive(activity);
+    else if (activity->unpark != NULL)
+        worker_unpark(activity);
     else if (activity->quit)
         worker_message_settle(activity);
     else
@@ -296,6 +300,9 @@ void worker_activity_request(struct attempt *attempt, Mu__Envelope *envelope)
         break;
     case MU__REQUEST__WHAT_QUIT:
         activity->quit = true;
+        break;
+    case MU__REQUEST__WHAT_UNPARK:
+        activity->unpark = request->unpark;
         break;
     default:
         worker_activity_fail(activity, "a request of a kind that this worker does not know");
@@ -367,5 +374,7 @@ void worker_activity_tick(struct activity *activity, uint64_t now)
         start_put(activity);
     } else if (activity->copy != NULL) {
         worker_message_look(activity, now);
+    } else if (activity->park != NULL) {
+        worker_park_tick(activity);
     }
 }

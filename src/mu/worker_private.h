@@ -87,7 +87,7 @@ struct attempt {
     struct list_link received;   /* struct kept: worker_base.c */
     struct packed outcome;       /* of the last request, kept until the next one comes */
     bool acknowledged;
-    bool done; /* a "quit" ended well */
+    bool done; /* a "quit" ended well, or it was parked */
     bool over; /* dropped or done: it goes as soon as nothing uses it */
     unsigned users;
 };
@@ -112,12 +112,14 @@ struct activity {
     const Mu__Send *send;
     const Mu__Receive *receive;
     const Mu__Read *read;
+    const Mu__Unpark *unpark;
     bool quit;
     bool needless;                     /* of a point: there is nothing to do any more */
     struct store_operation *operation; /* under way */
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */
     struct messenger_receive *receiving;
+    char *park; /* key, of a receive that is being parked; file of the archive, of an unpark */
     struct copy *copy; /* of the message being received, should its bytes stop coming; or NULL */
 };
 
@@ -195,6 +197,12 @@ void worker_run_resend(struct activity *run);
 /* Ends slots that nobody needs any more; all of them at the worker's end. */
 void worker_run_tick(struct worker *worker);
 void worker_run_close_lanes(struct worker *worker);
+
+/* worker_park.c */
+/* Parks the attempt where it waits for the message of this request. */
+void worker_park(struct attempt *attempt, uint64_t request, const char *key);
+void worker_park_tick(struct activity *activity);
+void worker_unpark(struct activity *activity);
 
 /* worker_message.c */
 void worker_message_send(struct activity *activity);

@@ -274,6 +274,15 @@ static void on_drop(struct worker *worker, const Mu__Drop *drop)
         worker_attempt_drop(attempt);
 }
 
+static void on_park(struct worker *worker, const Mu__Park *park)
+{
+    struct attempt *attempt =
+        call_valid(park->call) ? worker_attempt_find(worker, park->call->actor, park->call->attempt)
+                               : NULL;
+    if (attempt != NULL)
+        worker_park(attempt, park->call->request, park->key);
+}
+
 static void on_fetch(struct worker *worker, const Mu__Fetch *fetch)
 {
     struct label label;
@@ -320,6 +329,9 @@ static bool dispatch(struct worker *worker, Mu__Envelope *envelope)
         return false;
     case MU__ENVELOPE__BODY_FETCH:
         on_fetch(worker, envelope->fetch);
+        return false;
+    case MU__ENVELOPE__BODY_PARK:
+        on_park(worker, envelope->park);
         return false;
     case MU__ENVELOPE__BODY_MAP_OUT:
         messenger_map_out(worker->messenger, envelope->map_out->rendezvous);

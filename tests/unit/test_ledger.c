@@ -44,7 +44,7 @@ enum { WORKERS = 5, CHUNKS = 9, BATCH = 4, MOST = 4096 };
 
 /* Something that will happen. */
 struct happening {
-    enum { REQUEST, POINT, ADOPT, STORED } what;
+    enum { REQUEST, POINT, PARK, UNPARK, ADOPT, STORED } what;
     uint32_t worker;
     char actor[JOB_ACTOR_SIZE], peer[JOB_ACTOR_SIZE], name[JOB_ACTOR_SIZE], key[600];
     uint32_t attempt, point;
@@ -58,8 +58,21 @@ struct happening {
     struct ledger_identity identity;
 };
 
+/* Something that was remembered, as the ledger has ordered it. */
+struct memory {
+    enum ledger_kind kind;
+    char actor[JOB_ACTOR_SIZE], peer[JOB_ACTOR_SIZE], name[JOB_ACTOR_SIZE], key[600], text[400];
+    bool for_ever;
+    uint32_t attempt;
+    int64_t number;
+    struct ledger_identity identity;
+};
+
 struct world {
     const struct job *job;
+    struct ledger_limits limits;
+    struct memory memory[MOST];
+    int memories;
     struct ledger *ledger;
     uint32_t random;
     int64_t now;
@@ -72,7 +85,8 @@ struct world {
     int relayed_count;
     char durable[MOST][600];
     int durable_count;
-    int loss, failure; /* one in so many */
+    int loss, failure, restart; /* one in so many */
+    int parked, unparked, restarts;
     int done, most_live;
     bool lie; /* the first message that is sent again is another one */
 };
@@ -148,11 +162,47 @@ static void take_request(struct world *world, const struct ledger_order *order)
         assert_true(is_durable(world, what->key));
 }
 
+static void take_park(struct world *world, const struct ledger_order *order)
+{
+    struct happening *happening = expect(world);
+    happening->what = order->kind == LEDGER_PARK ? PARK : UNPARK;
+    happening->worker = order->worker;
+    happening->attempt = order->attempt;
+    happening->request = order->request;
+    happening->kind = JOB_GET;
+    snprintf(happening->actor, sizeof happening->actor, "%s", order->actor);
+    snprintf(happening->key, sizeof happening->key, "%s", order->key);
+    /* That it is of no use any more is not remembered. */
+    if (order->kind == LEDGER_UNPARK && world->restarts == 0)
+        assert_true(is_durable(world, order->key));
+}
+
+static void remember(struct world *world, const struct ledger_order *order)
+{
+    assert_true(world->memories < MOST);
+    struct memory *memory = &world->memory[world->memories++];
+    *memory = (struct memory){.kind = order->kind,
+                              .for_ever = order->peer == NULL,
+                              .attempt = order->attempt,
+                              .number = order->number,
+                              .identity = order->identity};
+    snprintf(memory->actor, sizeof memory->actor, "%s", order->actor);
+    snprintf(memory->peer, sizeof memory->peer, "%s", order->peer ? order->peer : "");
+    snprintf(memory->name, sizeof memory->name, "%s", order->name ? order->name : "");
+    snprintf(memory->key, sizeof memory->key, "%s", order->key ? order->key : "");
+    snprintf(memory->text, sizeof memory->text, "%s", order->text ? order->text : "");
+}
+
+static void parked_key(char key[600], const char *base, uint32_t attempt)
+{
+    snprintf(key, 600, "%.500s.attempt-%u", base, attempt);
+}
+
 static void take_drop(struct world *world, const struct ledger_order *order)
 {
     for (int i = world->count - 1; i >= 0; i--) {
         struct happening *happening = &world->happening[i];
-        if (happening->what <= POINT && happening->attempt == order->attempt &&
+        if (happening->what <= UNPARK && happening->attempt == order->attempt &&
             strcmp(happening->actor, order->actor) == 0)
             forget(world, i);
     }
@@ -199,6 +249,7 @@ static void take_done(struct world *world, const struct ledger_order *order)
 static void take_orders(struct world *world)
 {
     struct ledger_order order;
+    char key[600];
     while (ledger_order(world->ledger, &order)) {
         switch (order.kind) {
         case LEDGER_REQUEST:
@@ -219,17 +270,30 @@ static void take_orders(struct world *world)
             break;
         case LEDGER_DONE:
             take_done(world, &order);
+            remember(world, &order);
             break;
         case LEDGER_DELETE:
-            if (order.attempt == 0)
-                remove_durable(world, order.key);
+            parked_key(key, order.key, order.attempt);
+            remove_durable(world, order.attempt == 0 ? order.key : key);
             break;
         case LEDGER_MESSAGE:
         case LEDGER_OBJECT:
             assert_true(is_durable(world, order.key));
+            remember(world, &order);
+            break;
+        case LEDGER_PARK:
+        case LEDGER_UNPARK:
+            take_park(world, &order);
+            break;
+        case LEDGER_PARKED:
+            parked_key(key, order.key, order.attempt);
+            assert_true(is_durable(world, key));
+            remember(world, &order);
+            world->parked++;
             break;
         case LEDGER_CLOSE:
             assert_int_equal(order.number, CHUNKS);
+            remember(world, &order);
             break;
         }
         ledger_order_free(&order);
@@ -238,6 +302,12 @@ static void take_orders(struct world *world)
     ledger_progress(world->ledger, &progress);
     if (progress.live > world->most_live)
         world->most_live = (int)progress.live;
+    /* In a ring all that wait can be parked. */
+    bool limited = world->limits.actors > 0 && strcmp(world->job->name, "ring") == 0;
+    for (int seat = 0; seat < WORKERS && limited; seat++)
+        if (world->there[seat])
+            assert_true(ledger_load(world->ledger, world->number[seat]) <=
+                        world->limits.actors * (1 + seat % 2));
 }
 
 /* ---- What happens -------------------------------------------------------------------------- */
@@ -346,14 +416,59 @@ static void end_call(struct world *world, int i)
     }
 }
 
+static bool stores_still(const struct world *world, const struct happening *of)
+{
+    for (int i = 0; i < world->count; i++)
+        if (world->happening[i].what == STORED && world->happening[i].attempt == of->attempt &&
+            strcmp(world->happening[i].actor, of->actor) == 0)
+            return true;
+    return false;
+}
+
+static void park(struct world *world, int i)
+{
+    struct happening park = world->happening[i];
+    const struct ledger_call call = {park.actor, park.attempt, park.request};
+    const struct ledger_identity identity = identity_of(park.actor);
+    int waiting = -1;
+    if (stores_still(world, &park))
+        return;
+    forget(world, i);
+    for (int j = 0; j < world->count; j++) {
+        struct happening *happening = &world->happening[j];
+        if (happening->what == REQUEST && happening->attempt == park.attempt &&
+            happening->request == park.request && strcmp(happening->actor, park.actor) == 0)
+            waiting = j;
+    }
+    if (waiting < 0)
+        return; /* it has what it waited for */
+    forget(world, waiting);
+    parked_key(world->durable[world->durable_count++], park.key, park.attempt);
+    ledger_parked(world->ledger, &call, &identity, world->now);
+}
+
+static void unpark(struct world *world, int i)
+{
+    struct happening unpark = world->happening[i];
+    const struct ledger_call call = {unpark.actor, unpark.attempt, unpark.request};
+    bool bad = !is_durable(world, unpark.key) || (world->loss > 0 && draw(world, 20) == 0);
+    const struct ledger_outcome outcome = {.outcome = bad ? JOB_FAILED : JOB_OK};
+    forget(world, i);
+    world->unparked++;
+    ledger_outcome(world->ledger, &call, &outcome, world->now);
+}
+
 static void happen(struct world *world)
 {
     if (world->count == 0)
         return;
     int i = (int)draw(world, (uint32_t)world->count);
     struct happening *happening = &world->happening[i];
-    const struct ledger_call call = {happening->actor, happening->attempt, happening->request};
-    if (happening->what == ADOPT) {
+    if (happening->what == PARK) {
+        park(world, i);
+    } else if (happening->what == UNPARK) {
+        unpark(world, i);
+    } else if (happening->what == ADOPT) {
         const struct happening adopt = *happening;
         forget(world, i);
         if (!is_durable(world, adopt.key))
@@ -375,12 +490,8 @@ static void happen(struct world *world)
         else
             end_call(world, i);
     } else if (happening->kind != JOB_RECEIVE || can_receive(world, happening)) {
-        if (happening->kind == JOB_QUIT)
-            for (int j = 0; j < world->count; j++)
-                if (world->happening[j].what == STORED &&
-                    world->happening[j].attempt == call.attempt &&
-                    strcmp(world->happening[j].actor, call.actor) == 0)
-                    return; /* all is durable first */
+        if (happening->kind == JOB_QUIT && stores_still(world, happening))
+            return; /* all is durable first */
         end_call(world, i);
     }
 }
@@ -409,6 +520,37 @@ static void come_and_go(struct world *world)
         world->relayed_count = 0; /* the rendezvous begins anew */
 }
 
+static int replay(struct ledger *ledger, const struct memory *memory)
+{
+    const struct ledger_label label = {memory->peer, memory->actor, memory->name};
+    switch (memory->kind) {
+    case LEDGER_MESSAGE:
+        return ledger_replay_message(ledger, &label, &memory->identity);
+    case LEDGER_OBJECT:
+        return ledger_replay_object(ledger, memory->key, memory->actor,
+                                    memory->for_ever ? NULL : memory->peer, &memory->identity);
+    case LEDGER_CLOSE:
+        return ledger_replay_close(ledger, memory->actor, memory->number);
+    case LEDGER_PARKED:
+        return ledger_replay_parked(ledger, memory->actor, memory->attempt, memory->text,
+                                    &memory->identity);
+    default:
+        return ledger_replay_done(ledger, memory->actor, memory->number);
+    }
+}
+
+/* The coordinator dies, and another one goes on with what was remembered, and other workers. */
+static void restart(struct world *world)
+{
+    ledger_free(world->ledger);
+    world->ledger = ledger_new(world->job, &world->limits);
+    ledger_number_attempts(world->ledger, 10000 * (uint32_t)++world->restarts);
+    world->count = world->relayed_count = 0;
+    memset(world->there, 0, sizeof world->there);
+    for (int i = 0; i < world->memories; i++)
+        assert_int_equal(replay(world->ledger, &world->memory[i]), 0);
+}
+
 static enum ledger_result live(struct world *world, struct error *error)
 {
     enum ledger_result result = LEDGER_RUNNING;
@@ -416,6 +558,8 @@ static enum ledger_result live(struct world *world, struct error *error)
         world->now += 2;
         if (draw(world, 8) == 0)
             come_and_go(world);
+        if (world->restart && draw(world, (uint32_t)world->restart) == 0)
+            restart(world);
         happen(world);
         if (turn % 50 == 0)
             ledger_tick(world->ledger, world->now);
@@ -425,15 +569,22 @@ static enum ledger_result live(struct world *world, struct error *error)
     return result;
 }
 
-static struct world *new_world(const struct job *job, uint32_t seed, int window)
+static struct world *new_limited_world(const struct job *job, uint32_t seed,
+                                       const struct ledger_limits *limits)
 {
     struct world *world = calloc(1, sizeof *world);
-    const struct ledger_limits limits = {.window = window};
     world->job = job;
     world->random = seed;
-    world->ledger = ledger_new(job, &limits);
+    world->limits = *limits;
+    world->ledger = ledger_new(job, limits);
     assert_non_null(world->ledger);
     return world;
+}
+
+static struct world *new_world(const struct job *job, uint32_t seed, int window)
+{
+    const struct ledger_limits limits = {.window = window};
+    return new_limited_world(job, seed, &limits);
 }
 
 static void end_world(struct world *world)
@@ -487,6 +638,48 @@ static void test_ring(void **state)
     end_world(world);
     job_free(job);
     job_free(long_ring);
+}
+
+/* More actors wait than workers hold: they wait in the store. */
+static void test_parking(void **state)
+{
+    const struct job_choice choice[] = {{"members", "40"}, {"rounds", "2"}};
+    const struct ledger_limits limits = {.window = 40, .actors = 2, .park_ms = 20};
+    struct job *ring = load("ring", choice, 2), *encode = load("encode", NULL, 0);
+    int parked = 0, unparked = 0;
+    for (uint32_t seed = 1; seed <= 24; seed++) {
+        struct world *world = new_limited_world(seed % 2 ? ring : encode, seed, &limits);
+        world->loss = seed % 4 < 2 ? 0 : 60;
+        world->restart = seed % 8 < 4 ? 0 : 1500;
+        live_well(world, seed % 2 ? 40 : CHUNKS + 2);
+        for (int i = 0; i < world->durable_count; i++)
+            assert_null(strstr(world->durable[i], "parked/"));
+        parked += world->parked;
+        unparked += world->unparked;
+        end_world(world);
+    }
+    assert_true(parked > 300 && unparked > 200);
+    job_free(ring);
+    job_free(encode);
+}
+
+/* Whatever was remembered when a coordinator ends, the next one comes to the end. */
+static void test_restarts(void **state)
+{
+    const struct job_choice choice[] = {{"members", "30"}, {"rounds", "2"}};
+    struct job *ring = load("ring", choice, 2), *encode = load("encode", NULL, 0);
+    int restarts = 0;
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        struct world *world = new_world(seed % 2 ? ring : encode, seed, 0);
+        world->loss = seed % 4 < 2 ? 0 : 60;
+        world->restart = 700;
+        live_well(world, seed % 2 ? 30 : CHUNKS + 2);
+        restarts += world->restarts;
+        end_world(world);
+    }
+    assert_true(restarts > 40);
+    job_free(ring);
+    job_free(encode);
 }
 
 /* Few are under way at once where they need not wait for one another. */
@@ -660,6 +853,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encode),   cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_parking),  cmocka_unit_test(test_restarts),
         cmocka_unit_test(test_window),   cmocka_unit_test(test_failing),
         cmocka_unit_test(test_progress), cmocka_unit_test(test_needed),
         cmocka_unit_test(test_deadlock), cmocka_unit_test(test_replay),
