@@ -6,12 +6,17 @@
 
 #include "mu/worker_private.h"
 
+/* For commands that wait at points there are more slots than cores. To start one takes longer than many a
+ * command does: those that nothing runs in stay a while. */
+enum { LANE_IDLE_MS = 10000 };
+
 /* A slot, and what runs in it. */
 struct lane {
     struct worker *worker;
     struct list_link link;
     struct slot *slot;
     struct activity *activity; /* NULL: nothing */
+    uint64_t idle_since;       /* while there is nothing, in the loop's milliseconds */
 };
 
 /* A point that the process has asked for. */
@@ -243,6 +248,7 @@ static void on_done(void *opaque, const struct slot_outcome *slot)
     struct worker *worker = lane->worker;
     Mu__Outcome outcome = MU__OUTCOME__INIT;
     lane->activity = NULL;
+    lane->idle_since = uv_now(worker->loop);
     run_free(activity->running);
     cancel_point(activity->attempt);
     fill_outcome(&outcome, slot);
@@ -368,10 +374,12 @@ void worker_run_cancel(struct activity *activity)
 
 void worker_run_tick(struct worker *worker)
 {
+    uint64_t now = uv_now(worker->loop);
     for (struct list_link *link = worker->lanes.next, *next; link != &worker->lanes; link = next) {
         struct lane *lane = LIST_ENTRY(link, struct lane, link);
         next = link->next;
-        if (worker->lane_count > worker->slots && lane->activity == NULL)
+        if (worker->lane_count > worker->slots && lane->activity == NULL &&
+            now - lane->idle_since > LANE_IDLE_MS)
             lane_close(lane);
     }
 }
