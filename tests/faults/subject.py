@@ -57,6 +57,10 @@ class Job:
 
     # ---- Running ---------------------------------------------------------------------------------
 
+    def choices(self):
+        return [f"input={self.clip}", f"output={self.output}", "kind=ivf", "batch_chunks=4", "cpu_used=16",
+                "scene_cuts=false"]
+
     def start(self):
         self.starts += 1
         self.trace = self.folder / f"trace-{self.starts}"
@@ -64,8 +68,7 @@ class Job:
         self.processes = self.folder / f"workers-{self.starts}"
         self.processes.mkdir()
         launch = [LAUNCH, self.processes, "{worker}", *self.worker_prefix, EXCAMERA, "worker", "--invocation", "-"]
-        command = [*self.prefix, EXCAMERA, "run", JOB, f"input={self.clip}", f"output={self.output}", "kind=ivf",
-                   "batch_chunks=4", "cpu_used=16", "scene_cuts=false", "--workers", self.workers, "--store",
+        command = [*self.prefix, EXCAMERA, "run", JOB, *self.choices(), "--workers", self.workers, "--store",
                    self.store, "--trace", self.trace, "--launch", " ".join(map(quote, launch)), "-v",
                    *self.options]
         with open(self.said, "wb") as said:
@@ -197,10 +200,10 @@ class Faults(Case):
         cls.expected = undisturbed.output.read_bytes()
         cls.steps = len(undisturbed.transitions())
 
-    def job(self, **more):
+    def job(self, kind=Job, **more):
         folder = self.folder / f"job-{len(list(self.folder.iterdir()))}"
         folder.mkdir()
-        job = Job(folder, self.clip, **more)
+        job = kind(folder, self.clip, **more)
         self.addCleanup(job.end)
         return job
 
