@@ -20,7 +20,7 @@ class Coordinators(Faults):
         job.wait_for_transitions(step)
         end(job)
         before = job.transitions()
-        job.start()
+        job.start_coordinator()
         self.assert_film(job)
         self.assert_little_again(before, job.transitions())
 
@@ -42,7 +42,7 @@ class Coordinators(Faults):
             if not job.running():
                 break
             job.kill_coordinator()
-            job.start()
+            job.start_coordinator()
         self.assertGreater(job.starts, 1)
         self.assert_film(job)
 

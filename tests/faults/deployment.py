@@ -78,7 +78,6 @@ class Deployment(Job):
     # ---- Starting --------------------------------------------------------------------------------
 
     def start_coordinator(self):
-        """Again, where it has been killed."""
         self.starts += 1
         self.trace = self.folder / f"trace-{self.starts}"
         self.processes = self.make(f"workers-{self.starts}")
@@ -106,6 +105,9 @@ class Deployment(Job):
             if server.process is not None:
                 server.kill()
         super().end()
+
+    def coordinator_pid(self):
+        return self.coordinator.process.pid
 
     def kill_coordinator(self):
         self.coordinator.kill()

@@ -3,8 +3,9 @@
 import os
 import random
 import signal
-import threading
+import time
 
+from deployment import Deployment
 from harness import ALL, LEVEL, NORMAL, QUICK, add_tests
 from proxy import Proxy
 from spaces import Space
@@ -21,7 +22,11 @@ class Schedules(Faults):
         faults = ["worker", "half", "stop", "below", "coordinator", "pause"]
         more = {"workers": chance.choice([1, 2, 3, 5, 8])}
         self.proxy = self.space = None
-        disk = chance.choice(["plain", "memory", "power"])
+        disk = chance.choice(["plain", "memory", "power", "served"])
+        if disk == "served":
+            more["kind"], more["rendezvous"] = Deployment, chance.choice([1, 2, 3])
+            faults += ["rendezvous", "rendezvous", "coordinator"]
+            disk = "plain"
         if disk != "plain":
             self.space = Space(self, "mount")
             more["prefix"] = self.space.prefix
@@ -55,13 +60,15 @@ class Schedules(Faults):
             job.kill_below(chance)
         elif fault == "coordinator":
             job.kill_coordinator()
-            job.wait_for_seconds(chance.choice([0, 0, 1]))
-            job.start()
+            time.sleep(chance.choice([0, 0, 1]))
+            job.start_coordinator()
+        elif fault == "rendezvous":
+            self.kill_rendezvous(job, chance)
         elif fault == "pause":
-            end_process(job.process.pid, signal.SIGSTOP)
-            timer = threading.Timer(chance.uniform(0.5, 6), end_process, (job.process.pid, signal.SIGCONT))
-            timer.start()
-            timer.join()
+            pid = job.coordinator_pid()
+            end_process(pid, signal.SIGSTOP)
+            time.sleep(chance.uniform(0.5, 6))
+            end_process(pid, signal.SIGCONT)
         elif fault == "connections":
             self.proxy.cut_all()
         elif fault == "power":
@@ -70,6 +77,14 @@ class Schedules(Faults):
             job.start()
         elif fault in ("read-only", "full"):
             self.trouble_disk(job, fault, chance.uniform(0.5, 4))
+
+    def kill_rendezvous(self, job, chance):
+        """For good only where another one is left."""
+        one = chance.choice(job.rendezvous)
+        one.kill()
+        if sum(other.process.poll() is None for other in job.rendezvous) == 0 or chance.random() < 0.5:
+            time.sleep(chance.choice([0, 0, 1, 3]))
+            one.start()
 
     def trouble_disk(self, job, fault, seconds):
         if fault == "full":

@@ -174,6 +174,13 @@ class Job:
             end_process(chance.choice(sorted(below)))
         return bool(below)
 
+    def coordinator_pid(self):
+        return self.process.pid
+
+    def start_coordinator(self):
+        """Again, after it was killed."""
+        self.start()
+
     def kill_coordinator(self):
         self.process.kill()
         self.process.wait()
