@@ -143,6 +143,7 @@ struct coordinator_job {
 
     /* what must be safe: coordinator_record.c */
     struct list_link cleanups, safe_cleanups; /* the latter wait for the sync under way */
+    uint64_t compacted;                       /* bytes of the journal when it was short */
     bool unsafe, syncing, known;              /* known: the journal was not empty */
     int operations;                           /* of the store and the journal, under way */
     struct delivery *delivery;                /* of inputs or outputs, under way; or NULL */
@@ -291,7 +292,21 @@ void coordinator_adopt(struct coordinator_job *job, const struct ledger_order *o
 
 void coordinator_carry_out(struct coordinator_job *job, const struct ledger_order *order);
 
-/* ---- coordinator_record.c ------------------------------------------------------------------- */
+/* ---- coordinator_record.c and coordinator_compact.c: the journal ----------------------------- */
+
+enum coordinator_record {
+    RECORD_JOB = 1, /* {"job", "build", "digest"}: the first */
+    RECORD_MESSAGE, /* {"from", "to", "name", "size", "sha256"} */
+    RECORD_OBJECT,  /* {"key", "maker", "for" or null, "size", "sha256"} */
+    RECORD_CLOSE,   /* {"family", "count"} */
+    RECORD_DONE,    /* {"actor", "amount"} */
+    RECORD_END,     /* {}: the outputs are there */
+    RECORD_SPENT,   /* {"ran_ms", "worker_ms"}: what it has taken so far */
+    RECORD_PARKED,  /* {"actor", "attempt", "at", "size", "sha256"} */
+};
+
+/* Makes the journal short again if it has grown, and nothing waits to be written to it. */
+void coordinator_compact(struct coordinator_job *job);
 
 int coordinator_record_open(struct coordinator_job *job, struct error *error);
 void coordinator_record_order(struct coordinator_job *job, const struct ledger_order *order);

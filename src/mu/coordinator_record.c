@@ -8,17 +8,6 @@
 
 #include "mu/coordinator_private.h"
 
-enum record_type {
-    RECORD_JOB = 1, /* {"job", "build", "digest"}: the first */
-    RECORD_MESSAGE, /* {"from", "to", "name", "size", "sha256"} */
-    RECORD_OBJECT,  /* {"key", "maker", "for" or null, "size", "sha256"} */
-    RECORD_CLOSE,   /* {"family", "count"} */
-    RECORD_DONE,    /* {"actor", "amount"} */
-    RECORD_END,     /* {}: the outputs are there */
-    RECORD_SPENT,   /* {"ran_ms", "worker_ms"}: what it has taken so far */
-    RECORD_PARKED,  /* {"actor", "attempt", "at", "size", "sha256"} */
-};
-
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 static bool read_identity(const json_t *record, struct ledger_identity *identity)
@@ -114,7 +103,7 @@ static int replay(void *opaque, uint32_t type, const void *data, size_t size, st
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-static int append(struct coordinator_job *job, enum record_type type, json_t *record,
+static int append(struct coordinator_job *job, enum coordinator_record type, json_t *record,
                   struct error *error)
 {
     char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
@@ -238,6 +227,8 @@ static void on_synced(void *opaque, const struct error *failure)
     }
     if (failure != NULL)
         coordinator_job_fail(job, failure);
+    else
+        coordinator_compact(job);
     coordinator_job_operation_ended(job);
 }
 

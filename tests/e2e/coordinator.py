@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import EXCAMERA, NORMAL, Case, excamera, main, wait_until
+from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, wait_until
 
 # Parts that take a while, and one who collects them.
 COLLECT = {
@@ -101,9 +101,10 @@ class Coordinator(Case):
         return "--coordinator", self.server.place, "--keys", self.keys
 
     def hand_in(self, output, *words, job=None):
+        files = [f"input={self.word}", f"output={output}"] if output else []
         return subprocess.Popen(
-            [EXCAMERA, "run", *map(str, (job or self.job, f"input={self.word}", f"output={output}",
-                                         "--store", self.store, *self.access(), *words))],
+            [EXCAMERA, "run", *map(str, (job or self.job, *files, "--store", self.store,
+                                         *self.access(), *words))],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def id_of(self, process):
@@ -239,6 +240,20 @@ class Coordinator(Case):
 
     def test_ended_and_started_again(self):
         self.go_on(lambda server: self.assertEqual(server.kill(signal.SIGTERM), 0))
+
+    def test_long_journal(self):
+        # What members that are done were told is left out when the journal has grown.
+        self.need(NORMAL)
+        self.start("--workers", 2, "--slots", 4)
+        run = self.hand_in("", "members=900", "rounds=1", job=ROOT / "examples/ring.json")
+        job = self.id_of(run)
+        journal = self.folder / "state" / "jobs" / job / "journal"
+        wait_until(lambda: len(self.lines(kind="quit", outcome="ok")) >= 850, 120)
+        self.server.kill()
+        self.assertLess(journal.read_bytes().count(b'"from"'), 700)
+        self.server.start()
+        self.done(run)
+        self.assertLess(len(self.lines(kind="quit", outcome="ok")), 1000)
 
     def test_one_coordinator(self):
         self.start()
