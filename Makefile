@@ -12,13 +12,14 @@ EXCAMERA = $(BUILD)/src/cli/excamera
 SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
 SOURCES = find include src tests -name '*.[ch]'
 
-.PHONY: help demo build test test-all bench fmt lint install clean
+.PHONY: help demo build test test-all bench bench-framework fmt lint install clean
 
 help:
 	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
 	@echo "make test        build and run the tests"
 	@echo "make test-all    the same with every size and length: an hour or so"
 	@echo "make bench       bits at equal quality, against one continuous libvpx encode"
+	@echo "make bench-framework   workers that join, messages, hand-over; CLIP=film.mp4 adds an encode's overhead"
 	@echo "make fmt, lint   format the C sources; check them"
 	@echo "make install     honours prefix and DESTDIR"
 
@@ -46,6 +47,14 @@ bench:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory build
 	@bench/bits.py --excamera $(EXCAMERA) --cache $(BUILD)/bench-cache
+
+bench-framework:
+	@$(SETUP)
+	@ninja -C $(BUILD) src/cli/excamera bench/bench_workers bench/bench_rendezvous bench/bench_handover
+	@$(BUILD)/bench/bench_workers
+	@$(BUILD)/bench/bench_rendezvous
+	@$(BUILD)/bench/bench_handover $(EXCAMERA)
+	@test -z "$(CLIP)" || bench/overhead.py --excamera $(EXCAMERA) --clip "$(CLIP)"
 
 fmt:
 	@$(SOURCES) | xargs clang-format -i
