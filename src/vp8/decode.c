@@ -40,7 +40,7 @@ static void decode_rows(struct xc_context *context, const struct canvas *canvas,
                         struct partitions *partitions)
 {
     const struct frame_header *header = &context->header;
-    struct mb_coefficients coefficients;
+    struct mb_coefficients coefficients = {0};
     struct xc_steps steps[SEGMENTS];
     struct filter_plan filter;
     for (int i = 0; i < SEGMENTS; i++)

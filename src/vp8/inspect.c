@@ -20,7 +20,7 @@ static void count_macroblock(const struct mb_info *info, struct xc_frame_info *c
 static int count_skipped(struct xc_context *context, struct partitions *partitions)
 {
     const struct frame_header *header = &context->header;
-    struct mb_coefficients coefficients;
+    struct mb_coefficients coefficients = {0};
     int skipped = 0;
     memset(context->above, 0, (size_t)context->map.columns * sizeof *context->above);
     for (int row = 0; row < context->map.rows; row++) {

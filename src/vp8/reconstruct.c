@@ -17,37 +17,58 @@ static void dequantize(const int16_t level[16], const struct block_steps *steps,
     value[0] = dequantize_one(level[0], steps->dc);
 }
 
-/* `dc` replaces coefficient 0 where the macroblock has a Y2 block. */
+/* A block whose coefficient 0 is `dc`, dequantized, whatever its own says. */
 static void add_block(const struct xc_dsp *dsp, const struct mb_coefficients *coefficients,
-                      int block, const struct block_steps *steps, const int16_t *dc, uint8_t *to,
+                      int block, const struct block_steps *steps, int16_t dc, uint8_t *to,
                       ptrdiff_t stride)
 {
     int16_t value[16];
     if (coefficients->end[block] > 1) {
         dequantize(coefficients->value[block], steps, value);
-        if (dc)
-            value[0] = *dc;
+        value[0] = dc;
         dsp->inverse_dct_add(value, to, stride);
+    } else if (dc) {
+        dsp->inverse_dct_add_dc(dc, to, stride);
+    }
+}
+
+static int16_t own_dc(const struct mb_coefficients *coefficients, int block,
+                      const struct block_steps *steps)
+{
+    return dequantize_one(coefficients->value[block][0], steps->dc);
+}
+
+/* Four luma blocks side by side, from block `first` on. */
+static void add_luma_row(const struct xc_dsp *dsp, const struct mb_coefficients *coefficients,
+                         int first, const struct block_steps *steps, const int16_t dc[4],
+                         uint8_t *to, ptrdiff_t stride)
+{
+    const uint8_t *end = coefficients->end + first;
+    if (end[0] <= 1 && end[1] <= 1 && end[2] <= 1 && end[3] <= 1) {
+        if (dc[0] | dc[1] | dc[2] | dc[3])
+            dsp->inverse_dct_add_dc4(dc, to, stride);
         return;
     }
-    int only = dc ? *dc : dequantize_one(coefficients->value[block][0], steps->dc);
-    if (only)
-        dsp->inverse_dct_add_dc(only, to, stride);
+    for (int i = 0; i < 4; i++)
+        add_block(dsp, coefficients, first + i, steps, dc[i], to + 4 * i, stride);
 }
 
 void xc_add_luma_residue(const struct canvas *canvas, bool y2,
                          const struct mb_coefficients *coefficients, const struct xc_steps *steps,
                          const struct mb_target *to)
 {
-    int16_t dc[16 * 16]; /* only every 16th is used */
+    int16_t dc[16];
     if (y2) {
         int16_t value[16];
         dequantize(coefficients->value[Y2_BLOCK], &steps->y2, value);
         canvas->dsp->inverse_wht(value, dc);
+    } else {
+        for (int i = 0; i < 16; i++)
+            dc[i] = own_dc(coefficients, i, &steps->y);
     }
-    for (int i = 0; i < 16; i++)
-        add_block(canvas->dsp, coefficients, i, &steps->y, y2 ? &dc[16 * i] : NULL,
-                  to->plane[0] + 4 * (i >> 2) * to->stride[0] + 4 * (i & 3), to->stride[0]);
+    for (int row = 0; row < 4; row++)
+        add_luma_row(canvas->dsp, coefficients, 4 * row, &steps->y, dc + 4 * row,
+                     to->plane[0] + 4 * row * to->stride[0], to->stride[0]);
 }
 
 void xc_add_chroma_residue(const struct canvas *canvas, const struct mb_coefficients *coefficients,
@@ -55,7 +76,8 @@ void xc_add_chroma_residue(const struct canvas *canvas, const struct mb_coeffici
 {
     for (int plane = 1; plane < 3; plane++)
         for (int i = 0; i < 4; i++)
-            add_block(canvas->dsp, coefficients, 12 + 4 * plane + i, &steps->chroma, NULL,
+            add_block(canvas->dsp, coefficients, 12 + 4 * plane + i, &steps->chroma,
+                      own_dc(coefficients, 12 + 4 * plane + i, &steps->chroma),
                       to->plane[plane] + 4 * (i >> 1) * to->stride[plane] + 4 * (i & 1),
                       to->stride[plane]);
 }
@@ -64,7 +86,7 @@ void xc_add_subblock_residue(const struct canvas *canvas,
                              const struct mb_coefficients *coefficients, int block,
                              const struct xc_steps *steps, const struct mb_target *to)
 {
-    add_block(canvas->dsp, coefficients, block, &steps->y, NULL,
+    add_block(canvas->dsp, coefficients, block, &steps->y, own_dc(coefficients, block, &steps->y),
               to->plane[0] + 4 * (block >> 2) * to->stride[0] + 4 * (block & 3), to->stride[0]);
 }
 

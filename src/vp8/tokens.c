@@ -92,6 +92,15 @@ static inline int parse_block(struct bool_reader *reader,
     }
 }
 
+/* Only blocks that ended behind position 0 hold anything. */
+static void clear_levels(struct mb_coefficients *coefficients)
+{
+    for (int i = 0; i < 25; i++)
+        if (coefficients->end[i])
+            memset(coefficients->value[i], 0, sizeof coefficients->value[i]);
+    coefficients->end[Y2_BLOCK] = 0; /* the parser sets the others' */
+}
+
 bool xc_parse_coefficients(struct bool_reader *reader,
                            const coefficient_probabilities probabilities, bool y2,
                            struct token_context *above, struct token_context *left,
@@ -99,7 +108,7 @@ bool xc_parse_coefficients(struct bool_reader *reader,
 {
     struct bool_reader local = *reader; /* lets the compiler keep it in registers */
     int any = 0;
-    memset(coefficients, 0, sizeof *coefficients);
+    clear_levels(coefficients);
 #define PARSE(block, type, first, a, l)                                                            \
     do {                                                                                           \
         int end_ = parse_block(&local, probabilities[type], *(a) + *(l), first,                    \

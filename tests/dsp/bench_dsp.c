@@ -53,6 +53,11 @@ static void call_inverse_dct_dc(struct bench *b, int variant)
     b->dsp.inverse_dct_add_dc(b->coefficient[0], b->to + AT, STRIDE);
 }
 
+static void call_inverse_dct_dc4(struct bench *b, int variant)
+{
+    b->dsp.inverse_dct_add_dc4(b->coefficient, b->to + AT, STRIDE);
+}
+
 static void call_inverse_wht(struct bench *b, int variant)
 {
     b->dsp.inverse_wht(b->coefficient, b->wide);
@@ -142,6 +147,7 @@ static const struct benchmark {
     {"intra4x4 HU", call_intra4x4, 9},
     {"inverse_dct_add", call_inverse_dct, 0},
     {"inverse_dct_add_dc", call_inverse_dct_dc, 0},
+    {"inverse_dct_add_dc4", call_inverse_dct_dc4, 0},
     {"inverse_wht", call_inverse_wht, 0},
     {"forward_dct", call_forward_dct, 0},
     {"forward_wht", call_forward_wht, 0},

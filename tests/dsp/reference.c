@@ -259,7 +259,7 @@ void reference_inverse_dct(const int16_t coefficient[16], int residue[16])
 /* Rows of the 4-point Walsh-Hadamard matrix in VP8's order; it is symmetric. */
 static const int walsh[4][4] = {{1, 1, 1, 1}, {1, 1, -1, -1}, {1, -1, -1, 1}, {1, -1, 1, -1}};
 
-void reference_inverse_wht(const int16_t input[16], int16_t *coefficient)
+void reference_inverse_wht(const int16_t input[16], int16_t dc[16])
 {
     for (int row = 0; row < 4; row++)
         for (int column = 0; column < 4; column++) {
@@ -270,7 +270,7 @@ void reference_inverse_wht(const int16_t input[16], int16_t *coefficient)
                     line += walsh[row][k] * input[4 * k + i];
                 sum += walsh[i][column] * (int16_t)line;
             }
-            coefficient[16 * (4 * row + column)] = (int16_t)(sum >> 3);
+            dc[4 * row + column] = (int16_t)(sum >> 3);
         }
 }
 

@@ -18,7 +18,7 @@ void reference_true_motion(uint8_t *to, ptrdiff_t stride, const uint8_t *above, 
 void reference_intra4x4(int mode, uint8_t *to, ptrdiff_t stride, const uint8_t edge[13]);
 
 void reference_inverse_dct(const int16_t coefficient[16], int residue[16]);
-void reference_inverse_wht(const int16_t input[16], int16_t *coefficient);
+void reference_inverse_wht(const int16_t input[16], int16_t dc[16]);
 /* The same two transforms in real numbers, unrounded; the DCT is its own inverse's inverse. */
 void real_inverse_dct(const int16_t coefficient[16], double residue[16]);
 void real_forward_dct(const int residue[16], double coefficient[16]);

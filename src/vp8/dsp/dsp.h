@@ -59,15 +59,16 @@ struct xc_dsp {
     /* Inverse transforms (RFC 6386 section 14.3, 14.4), added to what stands in `to`. */
     void (*inverse_dct_add)(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);
     void (*inverse_dct_add_dc)(int dc, uint8_t *to, ptrdiff_t stride); /* only coefficient 0 set */
-    /* The 16 outputs are the DC coefficients of 16 luma blocks: block[i][0] in coefficient[16 * i].
-     */
-    void (*inverse_wht)(const int16_t input[16], int16_t *coefficient);
+    /* Four blocks side by side, each with only coefficient 0 set. */
+    void (*inverse_dct_add_dc4)(const int16_t dc[4], uint8_t *to, ptrdiff_t stride);
+    /* The 16 outputs are the DC coefficients of 16 luma blocks. */
+    void (*inverse_wht)(const int16_t input[16], int16_t dc[16]);
 
     /* Forward transforms, scaled as the inverse ones expect. forward_dct takes source - prediction.
      */
     void (*forward_dct)(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
                         ptrdiff_t prediction_stride, int16_t coefficient[16]);
-    /* Input as inverse_wht's output: the DCs at coefficient[16 * i]. */
+    /* The input is the DC coefficients of 16 luma blocks, at coefficient[16 * i]. */
     void (*forward_wht)(const int16_t *coefficient, int16_t output[16]);
 
     /* Loop filters over the edges of a macroblock, `edges` a mask of enum filter_edges: 16x16

@@ -9,6 +9,10 @@ void xc_transform_init_c(struct xc_dsp *dsp);
 void xc_loopfilter_init_c(struct xc_dsp *dsp);
 void xc_measure_init_c(struct xc_dsp *dsp);
 
+/* For other levels' rare cases. */
+void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);
+void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
+
 /* Calls MAKE(name suffix, width, height) for each of enum block_size, in its order. */
 #define XC_FOR_BLOCK_SIZES(MAKE)                                                                   \
     MAKE(16x16, 16, 16)                                                                            \

@@ -18,7 +18,7 @@ static inline int times_cosine(int x)
 
 /* RFC 6386 section 14.3: columns, then rows. Between the passes values are kept in 16 bits, which
  * decoders rely on for coefficients that no encoder makes. */
-static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
+void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
 {
     int16_t between[16];
     for (int i = 0; i < 4; i++) {
@@ -53,8 +53,14 @@ static void inverse_dct_add_dc(int dc, uint8_t *to, ptrdiff_t stride)
             to[row * stride + i] = clamp_to_sample(to[row * stride + i] + value);
 }
 
+static void inverse_dct_add_dc4(const int16_t dc[4], uint8_t *to, ptrdiff_t stride)
+{
+    for (int i = 0; i < 4; i++)
+        inverse_dct_add_dc(dc[i], to + 4 * i, stride);
+}
+
 /* RFC 6386 section 14.3: the Walsh-Hadamard transform of the luma DCs. */
-static void inverse_wht(const int16_t input[16], int16_t *coefficient)
+void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16])
 {
     int16_t between[16];
     for (int i = 0; i < 4; i++) {
@@ -67,13 +73,13 @@ static void inverse_wht(const int16_t input[16], int16_t *coefficient)
     }
     for (int row = 0; row < 4; row++) {
         const int16_t *in = between + 4 * row;
-        int16_t *out = coefficient + 64 * row;
+        int16_t *out = dc + 4 * row;
         int a = in[0] + in[3] + 3, d = in[0] - in[3] + 3;
         int b = in[1] + in[2], c = in[1] - in[2];
         out[0] = (int16_t)((a + b) >> 3);
-        out[16] = (int16_t)((d + c) >> 3);
-        out[32] = (int16_t)((a - b) >> 3);
-        out[48] = (int16_t)((d - c) >> 3);
+        out[1] = (int16_t)((d + c) >> 3);
+        out[2] = (int16_t)((a - b) >> 3);
+        out[3] = (int16_t)((d - c) >> 3);
     }
 }
 
@@ -138,9 +144,10 @@ static void forward_wht(const int16_t *coefficient, int16_t output[16])
 
 void xc_transform_init_c(struct xc_dsp *dsp)
 {
-    dsp->inverse_dct_add = inverse_dct_add;
+    dsp->inverse_dct_add = xc_inverse_dct_add_c;
     dsp->inverse_dct_add_dc = inverse_dct_add_dc;
-    dsp->inverse_wht = inverse_wht;
+    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
+    dsp->inverse_wht = xc_inverse_wht_c;
     dsp->forward_dct = forward_dct;
     dsp->forward_wht = forward_wht;
 }

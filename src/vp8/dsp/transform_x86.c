@@ -1,6 +1,225 @@
-#include "vp8/dsp/dsp_x86.h"
+/*
+ * Transforms for x86 (RFC 6386 section 14). A 4x4 block lies in two registers, rows 0 and 1 in one,
+ * 2 and 3 in the other. Sums are of 16 bits, which hold what real streams need; the few blocks of
+ * broken streams whose values between the two passes are too large go to the C kernel.
+ */
 #include <immintrin.h>
+#include <string.h>
+
+#include "vp8/dsp/dsp_c.h"
+#include "vp8/dsp/dsp_x86.h"
+
+XC_INLINE __m128i load4(const uint8_t *from)
+{
+    int32_t word;
+    memcpy(&word, from, sizeof word);
+    return _mm_cvtsi32_si128(word);
+}
+
+XC_INLINE void store4(uint8_t *to, __m128i samples)
+{
+    int32_t word = _mm_cvtsi128_si32(samples);
+    memcpy(to, &word, sizeof word);
+}
+
+XC_INLINE __m128i swap_halves(__m128i a)
+{
+    return _mm_shuffle_epi32(a, 0x4e);
+}
+
+struct block {
+    __m128i upper, lower; /* rows 0 and 1, rows 2 and 3 */
+};
+
+XC_INLINE struct block load_block(const int16_t coefficient[16])
+{
+    return (struct block){_mm_loadu_si128((const __m128i *)coefficient),
+                          _mm_loadu_si128((const __m128i *)(coefficient + 8))};
+}
+
+XC_INLINE void store_block(struct block b, int16_t coefficient[16])
+{
+    _mm_storeu_si128((__m128i *)coefficient, b.upper);
+    _mm_storeu_si128((__m128i *)(coefficient + 8), b.lower);
+}
+
+XC_INLINE struct block transpose(struct block b)
+{
+    __m128i even = _mm_unpacklo_epi16(b.upper, b.lower), odd = _mm_unpackhi_epi16(b.upper, b.lower);
+    return (struct block){_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd)};
+}
+
+/* Whether all values lie in [-8192, 8191]: then no sum of the second pass leaves 16 bits. */
+XC_INLINE bool is_small(struct block b)
+{
+    __m128i offset = _mm_set1_epi16(8192), beyond = _mm_set1_epi16((int16_t)0xc000);
+    __m128i any = _mm_or_si128(_mm_add_epi16(b.upper, offset), _mm_add_epi16(b.lower, offset));
+    __m128i none = _mm_cmpeq_epi16(_mm_and_si128(any, beyond), _mm_setzero_si128());
+    return _mm_movemask_epi8(none) == 0xffff;
+}
+
+/* ---- Inverse ------------------------------------------------------------------------------- */
+
+/* One pass over columns; `rounding` is added to each result. */
+XC_INLINE struct block inverse_dct_pass(struct block b, int rounding)
+{
+    __m128i even = _mm_unpacklo_epi64(b.upper, b.lower); /* rows 0 and 2 */
+    __m128i odd = _mm_unpackhi_epi64(b.upper, b.lower);  /* rows 1 and 3 */
+    __m128i negate_lower = _mm_set_epi32(0, 0, -1, -1), negate_upper = _mm_set_epi32(-1, -1, 0, 0);
+    /* 35468 / 65536 as a signed factor, less 1; 20091 / 65536 of a factor of 1.3. */
+    __m128i sine = _mm_add_epi16(_mm_mulhi_epi16(odd, _mm_set1_epi16(35468 - 65536)), odd);
+    __m128i cosine = _mm_add_epi16(_mm_mulhi_epi16(odd, _mm_set1_epi16(20091)), odd);
+    cosine = swap_halves(cosine);
+    cosine = _mm_sub_epi16(_mm_xor_si128(cosine, negate_lower), negate_lower);
+    __m128i cd = _mm_add_epi16(sine, cosine);
+    __m128i row2 = _mm_unpackhi_epi64(even, even);
+    row2 = _mm_sub_epi16(_mm_xor_si128(row2, negate_upper), negate_upper);
+    __m128i ab = _mm_add_epi16(_mm_unpacklo_epi64(even, even), row2);
+    ab = _mm_add_epi16(ab, _mm_set1_epi16((int16_t)rounding));
+    __m128i dc = swap_halves(cd);
+    return (struct block){_mm_add_epi16(ab, dc), swap_halves(_mm_sub_epi16(ab, dc))};
+}
+
+static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
+{
+    struct block b = inverse_dct_pass(load_block(coefficient), 0);
+    if (!is_small(b)) {
+        xc_inverse_dct_add_c(coefficient, to, stride);
+        return;
+    }
+    b = transpose(inverse_dct_pass(transpose(b), 4));
+    __m128i zero = _mm_setzero_si128();
+    __m128i upper = _mm_unpacklo_epi32(load4(to), load4(to + stride));
+    __m128i lower = _mm_unpacklo_epi32(load4(to + 2 * stride), load4(to + 3 * stride));
+    upper = _mm_add_epi16(_mm_unpacklo_epi8(upper, zero), _mm_srai_epi16(b.upper, 3));
+    lower = _mm_add_epi16(_mm_unpacklo_epi8(lower, zero), _mm_srai_epi16(b.lower, 3));
+    __m128i sum = _mm_packus_epi16(upper, lower);
+    for (int row = 0; row < 4; row++) {
+        store4(to + row * stride, sum);
+        sum = _mm_srli_si128(sum, 4);
+    }
+}
+
+static void inverse_dct_add_dc(int dc, uint8_t *to, ptrdiff_t stride)
+{
+    __m128i value = _mm_set1_epi16((int16_t)((dc + 4) >> 3)), zero = _mm_setzero_si128();
+    __m128i up = _mm_packus_epi16(value, value);
+    __m128i down = _mm_sub_epi16(zero, value);
+    down = _mm_packus_epi16(down, down);
+    for (int row = 0; row < 4; row++)
+        store4(to + row * stride, _mm_subs_epu8(_mm_adds_epu8(load4(to + row * stride), up), down));
+}
+
+/* Repeats each of the first four bytes four times. */
+XC_INLINE __m128i spread(__m128i a)
+{
+    a = _mm_unpacklo_epi8(a, a);
+    return _mm_unpacklo_epi16(a, a);
+}
+
+static void inverse_dct_add_dc4(const int16_t dc[4], uint8_t *to, ptrdiff_t stride)
+{
+    __m128i value = _mm_loadl_epi64((const __m128i *)dc), zero = _mm_setzero_si128();
+    value = _mm_srai_epi16(_mm_adds_epi16(value, _mm_set1_epi16(4)), 3);
+    __m128i up = spread(_mm_packus_epi16(value, value));
+    __m128i down = _mm_sub_epi16(zero, value);
+    down = spread(_mm_packus_epi16(down, down));
+    for (int row = 0; row < 4; row++) {
+        __m128i *at = (__m128i *)(to + row * stride);
+        _mm_storeu_si128(at, _mm_subs_epu8(_mm_adds_epu8(_mm_loadu_si128(at), up), down));
+    }
+}
+
+XC_INLINE struct block inverse_wht_pass(struct block b, int rounding)
+{
+    __m128i other = swap_halves(b.lower), bias = _mm_set1_epi16((int16_t)rounding);
+    __m128i ab = _mm_add_epi16(b.upper, other), dc = _mm_sub_epi16(b.upper, other);
+    __m128i ad = _mm_add_epi16(_mm_unpacklo_epi64(ab, dc), bias);
+    __m128i bc = _mm_unpackhi_epi64(ab, dc);
+    return (struct block){_mm_add_epi16(ad, bc), _mm_sub_epi16(ad, bc)};
+}
+
+static void inverse_wht(const int16_t input[16], int16_t dc[16])
+{
+    struct block b = inverse_wht_pass(load_block(input), 0);
+    if (!is_small(b)) {
+        xc_inverse_wht_c(input, dc);
+        return;
+    }
+    b = transpose(inverse_wht_pass(transpose(b), 3));
+    b.upper = _mm_srai_epi16(b.upper, 3);
+    b.lower = _mm_srai_epi16(b.lower, 3);
+    store_block(b, dc);
+}
+
+/* ---- Forward ------------------------------------------------------------------------------- */
+
+/* Rows of four differences each, as 16 bits. */
+XC_INLINE __m128i two_differences(const uint8_t *source, ptrdiff_t source_stride,
+                                  const uint8_t *prediction, ptrdiff_t prediction_stride)
+{
+    __m128i zero = _mm_setzero_si128();
+    __m128i s = _mm_unpacklo_epi32(load4(source), load4(source + source_stride));
+    __m128i p = _mm_unpacklo_epi32(load4(prediction), load4(prediction + prediction_stride));
+    return _mm_sub_epi16(_mm_unpacklo_epi8(s, zero), _mm_unpacklo_epi8(p, zero));
+}
+
+/* (c * 2217 + d * 5352 + first) >> shift in the lower half, (d * 2217 - c * 5352 + second) >> shift
+ * in the upper half, for c and d in the halves of `cd`. */
+XC_INLINE __m128i rotate(__m128i cd, int first, int second, int shift)
+{
+    __m128i pairs = _mm_unpacklo_epi16(cd, swap_halves(cd)); /* c, d, c, d ... */
+    __m128i sum = _mm_madd_epi16(pairs, _mm_set1_epi32(5352 * 65536 + 2217));
+    __m128i other = _mm_madd_epi16(pairs, _mm_set1_epi32(2217 * 65536 + (-5352 & 0xffff)));
+    sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(first)), shift);
+    other = _mm_srai_epi32(_mm_add_epi32(other, _mm_set1_epi32(second)), shift);
+    return _mm_packs_epi32(sum, other);
+}
+
+/* The sums and differences that both passes begin with: a, b in the halves of one register, d, c in
+ * those of the other; from columns (or rows) 0 .. 3. */
+XC_INLINE void butterfly(struct block b, __m128i *ab, __m128i *dc)
+{
+    __m128i other = swap_halves(b.lower); /* 3 and 2 */
+    *ab = _mm_add_epi16(b.upper, other);
+    *dc = _mm_sub_epi16(b.upper, other);
+}
+
+/* a + b in the lower half, a - b in the upper one. */
+XC_INLINE __m128i sum_and_difference(__m128i ab)
+{
+    __m128i negate_upper = _mm_set_epi32(-1, -1, 0, 0);
+    __m128i b = _mm_unpackhi_epi64(ab, ab);
+    b = _mm_sub_epi16(_mm_xor_si128(b, negate_upper), negate_upper);
+    return _mm_add_epi16(_mm_unpacklo_epi64(ab, ab), b);
+}
+
+static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
+                        ptrdiff_t prediction_stride, int16_t coefficient[16])
+{
+    struct block b = {two_differences(source, source_stride, prediction, prediction_stride),
+                      two_differences(source + 2 * source_stride, source_stride,
+                                      prediction + 2 * prediction_stride, prediction_stride)};
+    __m128i ab, dc;
+    butterfly(transpose(b), &ab, &dc);
+    __m128i even = sum_and_difference(_mm_slli_epi16(ab, 3));
+    __m128i odd = rotate(swap_halves(_mm_slli_epi16(dc, 3)), 14500, 7500, 12);
+    b = (struct block){_mm_unpacklo_epi64(even, odd), _mm_unpackhi_epi64(even, odd)};
+    butterfly(transpose(b), &ab, &dc);
+    even = _mm_srai_epi16(_mm_add_epi16(sum_and_difference(ab), _mm_set1_epi16(7)), 4);
+    odd = rotate(swap_halves(dc), 12000, 51000, 16);
+    /* One more in row 1 where d is not 0. */
+    __m128i one = _mm_set_epi16(0, 0, 0, 0, 1, 1, 1, 1);
+    odd = _mm_add_epi16(odd, _mm_andnot_si128(_mm_cmpeq_epi16(dc, _mm_setzero_si128()), one));
+    store_block((struct block){_mm_unpacklo_epi64(even, odd), _mm_unpackhi_epi64(even, odd)},
+                coefficient);
+}
 
 void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
 {
+    dsp->inverse_dct_add = inverse_dct_add;
+    dsp->inverse_dct_add_dc = inverse_dct_add_dc;
+    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
+    dsp->inverse_wht = inverse_wht;
+    dsp->forward_dct = forward_dct;
 }
