@@ -25,10 +25,10 @@ class Coordinators(Faults):
         self.assert_little_again(before, job.transitions())
 
     def test_killed_at_any_step(self):
-        for workers in (1, 5):
+        for workers in (5,) if LEVEL < ALL else (1, 5):
             steps = range(1, self.steps)
             if LEVEL < ALL:
-                steps = self.chance().sample(steps, 1)
+                steps = [self.chance().choice(steps)]
             for step in steps:
                 with self.subTest(workers=workers, step=step):
                     self.restarted_at(step, workers, lambda job: job.kill_coordinator())
@@ -61,7 +61,7 @@ class Coordinators(Faults):
             job.process.send_signal(signal.SIGINT)
             job.finish(expect=None)
             self.assertNotEqual(job.process.returncode, 0)
-        for step in {QUICK: [], NORMAL: [60], ALL: range(10, self.steps - 20, 20)}[LEVEL]:
+        for step in {QUICK: [], NORMAL: [], ALL: range(10, self.steps - 20, 20)}[LEVEL]:
             with self.subTest(step=step):
                 self.restarted_at(step, 2, end)
 

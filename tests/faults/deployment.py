@@ -46,6 +46,8 @@ class Deployment(Job):
     """`host` gives for a server's name ("coordinator", "rendezvous-0") or "submitter" or a worker's part of a
     launch ("worker") what its commands are started by, and at which address it is."""
 
+    ends_workers = False
+
     def __init__(self, folder, clip, rendezvous=1, places=None, **more):
         super().__init__(folder, clip, **more)
         self.places = places or {}

@@ -11,7 +11,7 @@ from proxy import Proxy
 from spaces import Space
 from subject import Faults, end_process, main
 
-COUNT = {QUICK: 1, NORMAL: 4, ALL: 200}[LEVEL]
+COUNT = {QUICK: 1, NORMAL: 3, ALL: 200}[LEVEL]
 
 
 class Schedules(Faults):

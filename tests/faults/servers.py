@@ -34,7 +34,7 @@ class Servers(Faults):
 
     def test_rendezvous_killed_for_good(self):
         """A second one is there."""
-        self.at_steps([90], 10, lambda job: job.rendezvous[0].kill(), rendezvous=2)
+        self.at_steps({QUICK: []}.get(LEVEL, [90]), 10, lambda job: job.rendezvous[0].kill(), rendezvous=2)
 
     def test_coordinator_killed_and_restarted(self):
         def disturb(job):

@@ -27,7 +27,7 @@ class PowerCuts(Faults):
                 self.cut_at(step, 0)
 
     def test_some_of_it_is_lost(self):
-        for seed in {QUICK: [], NORMAL: [1], ALL: range(1, 40)}[LEVEL]:
+        for seed in {QUICK: [], NORMAL: [], ALL: range(1, 40)}[LEVEL]:
             with self.subTest(seed=seed):
                 self.cut_at(10 + seed * 37 % (self.steps - 20), seed)
 
@@ -86,12 +86,14 @@ class Full(Faults):
         self.assert_film(job)
 
     def test_objects(self):
-        """The film alone takes more than 8 MB, and each chunk half of one."""
-        self.need(NORMAL)
-        self.full("objects", "9M", surely=True)
-        for size in range(9000, 13000, 400) if LEVEL == ALL else []:
-            with self.subTest(size=size):
-                self.full("objects", f"{size}K")
+        """The film alone takes more than 8 MB, and each chunk half of one. That a disk is full is believed when a
+        minute of trying has not helped; of the film itself at once."""
+        self.full("objects", "5M", surely=True)
+        if LEVEL == ALL:
+            self.full("objects", "9M", surely=True)
+            for size in range(9000, 13000, 400):
+                with self.subTest(size=size):
+                    self.full("objects", f"{size}K")
 
     def test_all_in_one(self):
         """Journal, objects and the workers' folders."""

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from harness import EXCAMERA, ROOT, Case, TapResult, children, make_clip
+from harness import EXCAMERA, ROOT, Case, TapResult, children, make_clip, wait_until
 
 FRAMES = 97
 JOB = ROOT / "examples/encode.json"
@@ -42,6 +42,8 @@ def end_process(pid, number=signal.SIGKILL):
 
 class Job:
     """One job, which may be started again after its coordinator has ended."""
+
+    ends_workers = True  # with the job
 
     def __init__(self, folder, clip, workers=5, prefix=(), worker_prefix=(), options=(), store=None):
         self.folder = pathlib.Path(folder)
@@ -245,18 +247,14 @@ class Result(TapResult):
             super().trouble(test, error)
 
 
-def main():
-    """As the harness's, with several tests at once: most of what they do is to wait."""
-    for case in vars(sys.modules["__main__"]).values():
-        if not (isinstance(case, type) and issubclass(case, Faults) and case.__module__ == "__main__"):
-            continue
-        tests = [test for test in unittest.defaultTestLoader.loadTestsFromTestCase(case)
-                 if len(sys.argv) < 2 or any(word in test.id() for word in sys.argv[1:])]
-        if not tests:
-            continue
-        case.setUpClass()
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda test: test.run(Result()), tests))
-        case.doClassCleanups()
+def main(*modules):
+    """As the harness's, with several tests at once, since most of what they do is to wait; those of the calling
+    script, or of `modules`."""
+    tests = [test for module in modules or [sys.modules["__main__"]]
+             for case in unittest.defaultTestLoader.loadTestsFromModule(module) for test in case
+             if len(sys.argv) < 2 or any(word in test.id() for word in sys.argv[1:])]
+    Faults.setUpClass()
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda test: test.run(Result()), tests))
     print(f"1..{Result.total}", flush=True)
     sys.exit(1 if Result.failed else 0)

@@ -21,7 +21,7 @@ class Workers(Faults):
         for workers in (1, 5):
             steps = range(1, self.steps)
             if LEVEL < ALL:
-                steps = self.chance().sample(steps, 1)
+                steps = [self.chance().choice(steps)]
             for step in steps:
                 with self.subTest(workers=workers, step=step):
                     self.killed_at(step, workers)
