@@ -13,8 +13,9 @@
 
 #include "util/beneath.h"
 
-/* Level 1: most of a scratch folder are pictures and what was compressed before. */
-static const char compression[] = "zstd:compression-level=1";
+/* Names are bytes, whatever the locale. Level 1: most of a scratch folder are pictures and what was compressed
+ * before. */
+static const char options[] = "hdrcharset=BINARY,zstd:compression-level=1";
 
 enum { BUFFER = 64 * 1024, BLOCK = 10240, MOST_PATH = 4096 };
 
@@ -157,9 +158,9 @@ static int pack_folder(struct packing *packing, int parent, const char *name, in
 static int open_writer(struct packing *packing, int file)
 {
     struct archive *archive = packing->archive;
-    if (archive_write_set_format_pax_restricted(archive) != ARCHIVE_OK ||
+    if (archive_write_set_format_pax(archive) != ARCHIVE_OK ||
         archive_write_add_filter_zstd(archive) != ARCHIVE_OK ||
-        archive_write_set_options(archive, compression) != ARCHIVE_OK ||
+        archive_write_set_options(archive, options) != ARCHIVE_OK ||
         archive_write_open_fd(archive, file) != ARCHIVE_OK)
         return archive_failed(archive, packing->error);
     return 0;

@@ -452,6 +452,155 @@ static void lost_between_two_that_wait(void **state)
     desk_free(desk);
 }
 
+/* ---- Parking ------------------------------------------------------------------------------- */
+
+#define PAIR                                                                                       \
+    JOB("{\"name\": \"a\"}, {\"name\": \"b\"}", WHERE("actor", "a", "hear") "{\"to\": \"work\"}",  \
+        "\"hear\": {\"receive\": {\"from\": \"b\", \"name\": \"m\", \"file\": \"m\"}, "            \
+        "\"on\": {\"ok\": \"more\"}}, "                                                            \
+        "\"more\": {\"run\": {\"argv\": [\"true\"]}, \"retries\": 0, \"on\": {\"ok\": "            \
+        "\"done\"}}, "                                                                             \
+        "\"work\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"say\"}}, "                 \
+        "\"say\": {\"send\": {\"to\": \"a\", \"name\": \"m\", \"text\": \"\"}, "                   \
+        "\"on\": {\"ok\": \"done\"}}")
+
+static const struct ledger_limits narrow = {.actors = 1};
+
+/* The actor is asked to be parked, and is. */
+static struct ledger_order park(struct desk *desk, const char *actor)
+{
+    struct ledger_order order = take(desk, LEDGER_PARK, actor);
+    const struct ledger_call call = call_of(&order);
+    const struct ledger_identity identity = identity_of(actor);
+    ledger_parked(desk->ledger, &call, &identity, desk->now);
+    return order;
+}
+
+static struct ledger_order unpark(struct desk *desk, const char *actor, enum job_outcome how)
+{
+    struct ledger_order order = take(desk, LEDGER_UNPARK, actor);
+    const struct ledger_call call = call_of(&order);
+    const struct ledger_outcome outcome = {.outcome = how};
+    ledger_outcome(desk->ledger, &call, &outcome, desk->now);
+    return order;
+}
+
+/* One place, and an actor in it that waits for one that has none. */
+static struct desk *desk_with_parked(void)
+{
+    struct desk *desk = desk_new(PAIR, &narrow);
+    join(desk, 1);
+    take(desk, LEDGER_REQUEST, "a");
+    ledger_tick(desk->ledger, 999);
+    assert_none(desk, LEDGER_PARK, "a");
+    desk->now = 1000;
+    ledger_tick(desk->ledger, desk->now);
+    struct ledger_order parked = park(desk, "a");
+    assert_string_equal(parked.key, "parked/a");
+    parked = take(desk, LEDGER_PARKED, "a");
+    assert_int_equal(parked.attempt, 1);
+    assert_non_null(strstr(parked.text, "\"hear\""));
+    return desk;
+}
+
+static void who_waits_is_parked_for_others(void **state)
+{
+    struct desk *desk = desk_with_parked();
+    end(desk, "b", JOB_RUN, JOB_OK);
+    assert_none(desk, LEDGER_UNPARK, "a");
+    struct ledger_order sent = end(desk, "b", JOB_SEND, JOB_OK);
+    assert_none(desk, LEDGER_UNPARK, "a"); /* no room yet */
+    end(desk, "b", JOB_QUIT, JOB_OK);
+    store(desk, &sent);
+    take(desk, LEDGER_DONE, "b");
+    struct ledger_order back = unpark(desk, "a", JOB_OK);
+    assert_string_equal(back.key, "parked/a.attempt-1");
+    assert_int_equal(back.attempt, 2);
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    /* Its worker is lost: it goes on from there once more. */
+    take(desk, LEDGER_REQUEST, "a");
+    ledger_lost(desk->ledger, 1, 2000);
+    join(desk, 2);
+    unpark(desk, "a", JOB_OK);
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    end(desk, "a", JOB_RUN, JOB_OK);
+    end(desk, "a", JOB_QUIT, JOB_OK);
+    take(desk, LEDGER_DONE, "a");
+    struct error error;
+    assert_int_equal(ledger_result(desk->ledger, &error), LEDGER_FINISHED);
+    desk_free(desk);
+}
+
+/* What is parked cannot be had, or leads to a failure: it begins at the start. */
+static void what_was_parked_is_of_no_use(void **state)
+{
+    struct desk *desk = desk_with_parked();
+    end(desk, "b", JOB_RUN, JOB_OK);
+    struct ledger_order sent = end(desk, "b", JOB_SEND, JOB_OK);
+    end(desk, "b", JOB_QUIT, JOB_OK);
+    store(desk, &sent);
+    unpark(desk, "a", JOB_FAILED);
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    end(desk, "a", JOB_RUN, JOB_FAILED);
+    assert_none(desk, LEDGER_UNPARK, "a");
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    desk_free(desk);
+}
+
+/* The message comes while it is being parked: nothing has happened. */
+static void the_message_comes_first(void **state)
+{
+    struct desk *desk = desk_new(PAIR, NULL);
+    join(desk, 1);
+    ledger_retire(desk->ledger, 1, 1);
+    struct ledger_order asked = take(desk, LEDGER_PARK, "a");
+    end(desk, "b", JOB_RUN, JOB_OK);
+    end(desk, "b", JOB_SEND, JOB_OK);
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    const struct ledger_call call = call_of(&asked);
+    const struct ledger_identity identity = identity_of("a");
+    ledger_parked(desk->ledger, &call, &identity, 2);
+    assert_none(desk, LEDGER_PARKED, "a");
+    end(desk, "a", JOB_RUN, JOB_OK);
+    desk_free(desk);
+}
+
+/* One that retires gives away those that wait, keeps those that work, and gets no others. */
+static void workers_retire(void **state)
+{
+    struct desk *desk = desk_new(PAIR, NULL);
+    join(desk, 1);
+    ledger_retire(desk->ledger, 1, 1);
+    ledger_retire(desk->ledger, 9, 1);
+    park(desk, "a");
+    assert_int_equal(ledger_load(desk->ledger, 1), 1);
+    struct ledger_order sent = end(desk, "b", JOB_RUN, JOB_OK);
+    sent = end(desk, "b", JOB_SEND, JOB_OK);
+    store(desk, &sent);
+    assert_none(desk, LEDGER_UNPARK, "a");
+    end(desk, "b", JOB_QUIT, JOB_OK);
+    assert_int_equal(ledger_load(desk->ledger, 1), 0);
+    ledger_lost(desk->ledger, 1, 2);
+    join(desk, 2);
+    assert_int_equal(unpark(desk, "a", JOB_OK).worker, 2);
+    desk_free(desk);
+}
+
+/* A worker that comes back is told again what it may not have heard. */
+static void parking_is_said_again(void **state)
+{
+    struct desk *desk = desk_new(PAIR, NULL);
+    join(desk, 1);
+    ledger_retire(desk->ledger, 1, 1);
+    struct ledger_order asked = take(desk, LEDGER_PARK, "a");
+    const struct ledger_call call = call_of(&asked);
+    ledger_held(desk->ledger, 1, &call);
+    ledger_held(desk->ledger, 1, NULL);
+    assert_int_equal(park(desk, "a").request, asked.request);
+    take(desk, LEDGER_PARKED, "a");
+    desk_free(desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +613,11 @@ int main(void)
         cmocka_unit_test(lost_while_its_sender_goes_on),
         cmocka_unit_test(sent_by_a_worker_that_is_lost),
         cmocka_unit_test(lost_between_two_that_wait),
+        cmocka_unit_test(who_waits_is_parked_for_others),
+        cmocka_unit_test(what_was_parked_is_of_no_use),
+        cmocka_unit_test(the_message_comes_first),
+        cmocka_unit_test(workers_retire),
+        cmocka_unit_test(parking_is_said_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
