@@ -13,14 +13,14 @@
 #include "util/output.h"
 
 static const char usage[] =
-    "usage: excamera vp8 decode FILE [-o OUT.y4m] [--md5]\n"
+    "usage: excamera vp8 decode FILE [-o OUT.y4m] [--md5] [--cpu LEVEL]\n"
     "       excamera vp8 info FILE\n"
     "\n"
     "Decodes the VP8 stream of an IVF or WebM file, or looks into its frames.\n"
     "`excamera vp8 decode --help` and `excamera vp8 info --help` say more.\n";
 
 static const char decode_usage[] =
-    "usage: excamera vp8 decode FILE [-o OUT.y4m] [--md5]\n"
+    "usage: excamera vp8 decode FILE [-o OUT.y4m] [--md5] [--cpu LEVEL]\n"
     "\n"
     "Decodes the VP8 stream of FILE: IVF, WebM, or what else libavformat reads; - is IVF on\n"
     "standard input. Frames without bytes are passed over, as vpxdec and ffmpeg do. Without -o\n"
@@ -28,6 +28,8 @@ static const char decode_usage[] =
     "\n"
     "  -o, --output FILE  write the shown frames as Y4M; - for standard output\n"
     "      --md5          print the MD5 of each shown frame as I420, a line each, as vpxdec does\n"
+    "      --cpu LEVEL    use the instructions of c, sse2, ssse3 or avx2 only (default: the best\n"
+    "                     that this CPU has); the pictures are the same\n"
     "  -h, --help         this text\n"
     "\n"
     "  excamera vp8 decode film.webm -o - | ffplay -\n"
@@ -54,6 +56,7 @@ static const char info_usage[] =
 /* A stream on its way through the codec. */
 struct stream {
     const char *path;
+    const char *cpu; /* NULL for the best level */
     struct packet_reader *reader;
     struct xc_context *context;
     struct xc_state *state;  /* NULL before the first key frame */
@@ -67,6 +70,8 @@ static int open_stream(struct stream *stream, const char *path, struct error *er
     stream->context = xc_context_new();
     if (!stream->context)
         return error_set(error, -ENOMEM, "out of memory");
+    if (stream->cpu && xc_context_set_cpu(stream->context, stream->cpu) < 0)
+        return error_set(error, -EINVAL, "this CPU has no level '%s'", stream->cpu);
     return packet_open(path, &stream->reader, error);
 }
 
@@ -317,6 +322,7 @@ static int command_decode(int argc, char **argv)
     static const struct option options[] = {
         {"output", required_argument, NULL, 'o'},
         {"md5", no_argument, NULL, 'm'},
+        {"cpu", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -331,6 +337,8 @@ static int command_decode(int argc, char **argv)
             return wrong_option(argv[0], option, argv);
         if (option == 'o')
             decoding.output_path = optarg;
+        if (option == 'c')
+            decoding.stream.cpu = optarg;
         decoding.md5 |= option == 'm';
     }
     if (argc - optind != 1)

@@ -13,6 +13,17 @@ struct xc_context *xc_context_new(void)
     return context;
 }
 
+int xc_context_set_cpu(struct xc_context *context, const char *level)
+{
+    for (enum xc_cpu i = XC_CPU_C; i < XC_CPU_LEVELS; i++) {
+        if (strcmp(level, xc_cpu_name(i)) != 0 || !xc_cpu_has(i))
+            continue;
+        xc_dsp_init_level(&context->dsp, i);
+        return XC_OK;
+    }
+    return XC_ERROR_ARGUMENT;
+}
+
 void xc_context_free(struct xc_context *context)
 {
     if (!context)

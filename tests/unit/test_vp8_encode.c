@@ -141,6 +141,66 @@ static void test_sizes_and_efforts(void **state)
     xc_context_free(context);
 }
 
+/* The first result is what the later ones must be; takes `frame` over. */
+static void check_same(struct xc_buffer *expected, struct xc_buffer *frame)
+{
+    if (!expected->data) {
+        *expected = *frame;
+        return;
+    }
+    assert_int_equal(frame->size, expected->size);
+    assert_memory_equal(frame->data, expected->data, frame->size);
+    xc_buffer_free(frame);
+}
+
+enum { LEVEL_FRAMES = 4 };
+
+/* Codes a film, and rebases its last frame onto the state after the first. */
+static void code_at_level(struct xc_context *context, const struct film *film,
+                          struct xc_buffer expected[LEVEL_FRAMES + 1])
+{
+    const struct xc_rebase_parameters rebase = {.quantizer = -1};
+    struct xc_state *given[LEVEL_FRAMES + 1] = {NULL}, *after;
+    struct xc_buffer frame;
+    for (int i = 0; i < LEVEL_FRAMES; i++) {
+        struct xc_encode_parameters parameters = {
+            .quantizer = 10 + 15 * i, .effort = 2, .refresh = 7, .references = 7};
+        frame = (struct xc_buffer){0};
+        assert_int_equal(
+            xc_encode(context, given[i], film->picture[i], &parameters, &frame, &given[i + 1]),
+            XC_OK);
+        check_same(&expected[i], &frame);
+    }
+    const struct xc_buffer *last = &expected[LEVEL_FRAMES - 1];
+    frame = (struct xc_buffer){0};
+    assert_int_equal(xc_rebase(context, given[1], film->picture[LEVEL_FRAMES - 1], last->data,
+                               last->size, given[LEVEL_FRAMES - 1], &rebase, &frame, &after),
+                     XC_OK);
+    check_same(&expected[LEVEL_FRAMES], &frame);
+    xc_state_unref(after);
+    for (int i = 1; i <= LEVEL_FRAMES; i++)
+        xc_state_unref(given[i]);
+}
+
+/* Each instruction set's kernels give the bytes that C gives. */
+static void test_same_at_every_level(void **state)
+{
+    static const char *const levels[] = {"c", "sse2", "ssse3", "avx2"};
+    struct xc_buffer expected[LEVEL_FRAMES + 1] = {{0}};
+    struct film film;
+    film_draw(&film, 175, 143, LEVEL_FRAMES, 3);
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        struct xc_context *context = xc_context_new();
+        if (xc_context_set_cpu(context, levels[i]) >= 0)
+            code_at_level(context, &film, expected);
+        xc_context_free(context);
+    }
+    assert_non_null(expected[LEVEL_FRAMES].data);
+    for (int i = 0; i <= LEVEL_FRAMES; i++)
+        xc_buffer_free(&expected[i]);
+    film_free(&film);
+}
+
 /* Every mask of references and of what is refreshed, on three different references. */
 static void test_masks(void **state)
 {
@@ -356,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_efforts),
+        cmocka_unit_test(test_same_at_every_level),
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_finds_the_reference),
         cmocka_unit_test(test_random_states),
