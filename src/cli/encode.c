@@ -30,6 +30,10 @@ enum option_id {
     OPTION_WORKERS,
     OPTION_TRACE,
     OPTION_RESUME,
+    OPTION_STORE,
+    OPTION_SPARE,
+    OPTION_TIME,
+    OPTION_COST,
 };
 
 static const struct option long_options[] = {
@@ -40,6 +44,11 @@ static const struct option long_options[] = {
     {"jobs", required_argument, NULL, 'j'},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"trace", required_argument, NULL, OPTION_TRACE},
+    {"store", required_argument, NULL, OPTION_STORE},
+    {"spare", required_argument, NULL, OPTION_SPARE},
+    {"time", required_argument, NULL, OPTION_TIME},
+    {"cost", required_argument, NULL, OPTION_COST},
+    SUBMIT_OPTIONS,
     {"resume", no_argument, NULL, OPTION_RESUME},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'Q'},
@@ -60,6 +69,7 @@ struct command_line {
     struct encode_options encode;
     int jobs; /* tasks at once; 0: not said */
     const char *trace;
+    struct submit_access access; /* host NULL: on this machine */
     bool quiet, json, help;
     struct progress progress;
 };
@@ -89,11 +99,16 @@ static void usage(void)
         "      --force            overwrite what is there\n"
         "      --resume           go on where an encode to the same output was interrupted\n"
         "      --trace FILE       write what happens, a line of JSON each\n"
+        "      --time SECONDS     give up after so long\n"
         "      --json             print the summary as JSON, to standard output\n"
         "  -Q, --quiet            print nothing but errors\n"
         "  -v, --verbose          tell of workers that come to grief\n"
         "\n"
         "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
+        "\n"
+        "      --coordinator HOST:PORT, --keys DIR, --store DIR, --spare N, --cost AMOUNT\n"
+        "                         encode on the workers of an `excamera coordinator`, as\n"
+        "                         `excamera run --help` tells; --workers as many as it gives\n"
         "\n"
         "  excamera encode film.mp4 -o film.webm\n"
         "  excamera encode film.mkv -o part.webm -q 10 --start 1000 --frames 500\n",
@@ -158,6 +173,18 @@ static bool take_option(int id, struct command_line *line)
         return take_int("--jobs", 1, 1024, &line->jobs);
     case OPTION_WORKERS:
         return take_int("--workers", 1, 1024, &encode->workers);
+    case OPTION_STORE:
+        encode->store = optarg;
+        return true;
+    case OPTION_SPARE:
+        return take_int("--spare", 0, 4096, &encode->spare);
+    case OPTION_TIME:
+        return options_seconds("--time", optarg, &encode->time_ms);
+    case OPTION_COST:
+        return options_amount("--cost", optarg, &encode->cost);
+    case SUBMIT_COORDINATOR:
+    case SUBMIT_KEYS:
+        return submit_take_option(&line->access, id, optarg);
     case OPTION_TRACE:
         line->trace = optarg;
         return true;
@@ -189,6 +216,21 @@ static bool complain(const char *text)
     return false;
 }
 
+/* What an encode elsewhere needs, and what it cannot have. */
+static bool check_place(const struct command_line *line)
+{
+    const struct encode_options *encode = &line->encode;
+    bool elsewhere = encode->access != NULL;
+    if (elsewhere && (line->access.keys == NULL || encode->store == NULL))
+        return complain("--coordinator goes with --keys and --store");
+    if (elsewhere && (encode->keep != NULL || line->trace != NULL || line->jobs > 0))
+        return complain("--keep, --trace and --jobs are of encodes on this machine");
+    if (!elsewhere && (line->access.keys != NULL || encode->store != NULL || encode->spare > 0 ||
+                       encode->cost > 0))
+        return complain("--keys, --store, --spare and --cost go with --coordinator");
+    return true;
+}
+
 static bool read_command_line(int argc, char **argv, struct command_line *line)
 {
     argv[0] = "excamera encode"; /* what getopt's own messages begin with */
@@ -205,7 +247,8 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
     line->encode.input = argv[optind];
     if (line->encode.output == NULL)
         return complain("where to? -o FILE is missing");
-    return true;
+    line->encode.access = line->access.host != NULL ? &line->access : NULL;
+    return check_place(line);
 }
 
 static void on_progress(void *opaque, const struct encode_progress *now)
@@ -218,6 +261,8 @@ static void share_out(struct command_line *line)
 {
     struct encode_options *encode = &line->encode;
     int jobs = line->jobs > 0 ? line->jobs : count_cores();
+    if (line->access.host != NULL)
+        return;
     if (encode->workers == 0)
         encode->workers = 1;
     encode->slots = (jobs + encode->workers - 1) / encode->workers;
@@ -280,5 +325,7 @@ int command_encode(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     share_out(&line);
-    return trace_and_run(&line);
+    int status = trace_and_run(&line);
+    free(line.access.host);
+    return status;
 }

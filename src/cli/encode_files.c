@@ -63,29 +63,35 @@ static int check_keep(const char *keep, bool overwrite, struct error *error)
 
 /* ---- The folder ------------------------------------------------------------------------------ */
 
+/* The same file's name from anywhere; NULL where its folder is not there, or without memory. */
+static char *absolute(const char *name)
+{
+    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+    char *folder = base > name + 1    ? strndup(name, (size_t)(base - name - 1))
+                   : base == name + 1 ? strdup("/")
+                                      : strdup(".");
+    char *real = folder != NULL ? realpath(folder, NULL) : NULL;
+    char *whole = NULL;
+    if (real != NULL && asprintf(&whole, "%s/%s", real, base) < 0)
+        whole = NULL;
+    free(folder);
+    free(real);
+    return whole;
+}
+
 /* Where the job of an output lives: the same for each run to the same place. */
 static int find_folder(const char *output, char **path, struct error *error)
 {
     char sum_text[SHA256_HEX_SIZE];
     uint8_t sum[SHA256_SIZE];
-    char *copy = strdup(output);
-    char *slash = copy != NULL ? strrchr(copy, '/') : NULL;
-    if (slash != NULL)
-        slash[slash == copy] = '\0';
-    char *folder = copy != NULL ? realpath(slash != NULL ? copy : ".", NULL) : NULL;
-    const char *base = strrchr(output, '/') ? strrchr(output, '/') + 1 : output;
-    char *whole = NULL;
-    int code = -ENOMEM;
-    if (folder != NULL && asprintf(&whole, "%s/%s", folder, base) >= 0)
-        code = sha256_of(whole, strlen(whole), sum);
+    char *whole = absolute(output);
+    int code = whole != NULL ? sha256_of(whole, strlen(whole), sum) : -ENOENT;
+    free(whole);
     if (code == 0) {
         sha256_hex(sum, sum_text);
         code =
             asprintf(path, "%s/excamera-encode-%.16s", local_parent(), sum_text) < 0 ? -ENOMEM : 0;
     }
-    free(copy);
-    free(folder);
-    free(whole);
     return code < 0 ? error_set(error, code, "%s: %s", output, strerror(-code)) : 0;
 }
 
@@ -179,9 +185,9 @@ static int open_input(struct encode_files *files, const char *input, struct erro
 static int name_results(struct encode_files *files, struct error *error)
 {
     const char *folder = files->folder.path;
-    int code = files->to_stdout ? asprintf(&files->output, "%s/output", folder)
-                                : asprintf(&files->output, "%s", files->name);
-    if (code < 0)
+    if (!files->to_stdout)
+        files->output = absolute(files->name);
+    else if (asprintf(&files->output, "%s/output", folder) < 0)
         files->output = NULL;
     if (asprintf(&files->summary, "%s/summary.json", folder) < 0)
         files->summary = NULL;
@@ -223,7 +229,9 @@ int encode_files_deliver(const struct encode_files *files, struct error *error)
 
 void encode_files_close(struct encode_files *files, bool keep, struct error *error)
 {
-    if (keep && files->resumable) {
+    if (files->awaited) {
+        local_folder_leave(&files->folder);
+    } else if (keep && files->resumable) {
         size_t length = strlen(error->message);
         snprintf(error->message + length, sizeof error->message - length,
                  "\nwhat is done so far lies in %s: the same command with --resume goes on from "

@@ -142,11 +142,9 @@ static int64_t expected_frames(const struct encode *encode)
     return left > encode->done || left == 0 ? left : encode->done;
 }
 
-static void count_steps(const struct encode *encode, const struct coordinator_job *job,
+static void count_steps(const struct encode *encode, const uint32_t *actors,
                         struct encode_progress *progress)
 {
-    uint32_t actors[JOB_MOST_STATES];
-    coordinator_job_states(job, actors);
     for (int state = 0; state < encode->job->states; state++) {
         int step = step_of(encode->job->state[state].name);
         if (step >= 0)
@@ -157,24 +155,35 @@ static void count_steps(const struct encode *encode, const struct coordinator_jo
     progress->waiting = progress->waiting > 2 ? progress->waiting - 2 : 0; /* source and join */
 }
 
-static void on_progress(void *opaque, const struct coordinator_job *job)
+static void tell_progress(struct encode *encode, int64_t done, const uint32_t *actors)
 {
-    struct encode *encode = opaque;
-    struct ledger_progress ledger;
-    coordinator_job_progress(job, &ledger);
-    encode->done = ledger.amount;
+    encode->done = done;
     if (!encode->counted)
-        encode->before = ledger.amount;
+        encode->before = done;
     encode->counted = true;
     struct encode_progress progress = {
         .seconds = now() - encode->started,
-        .frames = encode->done,
+        .frames = done,
         .before = encode->before,
         .total = expected_frames(encode),
     };
-    count_steps(encode, job, &progress);
+    count_steps(encode, actors, &progress);
     if (encode->options->progress != NULL)
         encode->options->progress(encode->options->opaque, &progress);
+}
+
+static void on_progress(void *opaque, const struct coordinator_job *job)
+{
+    struct ledger_progress ledger;
+    uint32_t actors[JOB_MOST_STATES];
+    coordinator_job_progress(job, &ledger);
+    coordinator_job_states(job, actors);
+    tell_progress(opaque, ledger.amount, actors);
+}
+
+static void on_progress_elsewhere(void *opaque, const struct submit_progress *progress)
+{
+    tell_progress(opaque, progress->amount, progress->in_state);
 }
 
 static void on_trace(void *opaque, const char *line)
@@ -217,7 +226,7 @@ static int read_summary(const struct encode *encode, struct encode_result *resul
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
-static int run(struct encode *encode, struct error *error)
+static int run_here(struct encode *encode, struct error *error)
 {
     const struct encode_options *options = encode->options;
     const struct local_options local = {
@@ -227,12 +236,46 @@ static int run(struct encode *encode, struct error *error)
         .keep = options->keep,
         .workers = options->workers,
         .slots = options->slots,
+        .time_ms = options->time_ms,
         .trace = options->trace != NULL ? on_trace : NULL,
         .note = options->verbose ? on_note : NULL,
         .progress = on_progress,
         .opaque = encode,
     };
     return local_run(&local, error);
+}
+
+static void on_submitted(void *opaque, const char *id)
+{
+    const struct encode *encode = opaque;
+    if (encode->options->progress != NULL)
+        fprintf(stderr, "excamera encode: the job is handed in as %s\n", id);
+}
+
+static int run_elsewhere(struct encode *encode, struct error *error)
+{
+    const struct encode_options *options = encode->options;
+    const struct submit_options submit = {
+        .access = options->access,
+        .store = options->store,
+        .job = encode->job,
+        .text = encode_job_text,
+        .size = strlen(encode_job_text),
+        .choice = encode->choice,
+        .choices = encode->choices,
+        .workers = options->workers,
+        .spare = options->spare,
+        .slots = options->slots,
+        .time_ms = options->time_ms,
+        .cost = options->cost,
+        .events = {.submitted = on_submitted,
+                   .progress = on_progress_elsewhere,
+                   .note = on_note,
+                   .opaque = encode},
+    };
+    int code = submit_job(&submit, error);
+    encode->files.awaited = code == -ECANCELED;
+    return code;
 }
 
 int encode_run(const struct encode_options *options, struct encode_result *result,
@@ -246,7 +289,7 @@ int encode_run(const struct encode_options *options, struct encode_result *resul
     if (code == 0)
         code = load_job(&encode, error);
     if (code == 0)
-        code = run(&encode, error);
+        code = options->access != NULL ? run_elsewhere(&encode, error) : run_here(&encode, error);
     if (code == 0)
         code = read_summary(&encode, result, error);
     if (code == 0)

@@ -1,4 +1,5 @@
-/* An encode: the job of examples/encode.json with its variables filled in, run on this machine. */
+/* An encode: the job of examples/encode.json with its variables filled in, run on this machine or handed to a
+ * coordinator elsewhere. */
 #ifndef CLI_ENCODE_RUN_H
 #define CLI_ENCODE_RUN_H
 
@@ -6,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/submit.h"
 #include "media/input.h"
 #include "util/error.h"
 
@@ -39,8 +41,15 @@ struct encode_options {
     int quality, cpu_used;
     int64_t start, frames; /* of the film: first frame from 0; at most, 0 for all */
     bool scene_cuts, sound;
-    int audio_bitrate;  /* bits per second; 0 for a default by the number of channels */
-    int workers, slots; /* worker processes, and tasks that each runs at once */
+    int audio_bitrate; /* bits per second; 0 for a default by the number of channels */
+    int workers,
+        slots; /* worker processes, and tasks that each runs at once; elsewhere 0: as many as
+                           the coordinator gives */
+    const struct submit_access *access; /* of a coordinator elsewhere; NULL: on this machine */
+    const char *store;                  /* for that, as struct submit_options has it */
+    int spare;
+    uint64_t time_ms; /* that the encode may take; 0: no limit */
+    double cost;      /* that it may have, elsewhere; 0: no limit */
     /* Called a few times a second; may be NULL. */
     void (*progress)(void *opaque, const struct encode_progress *progress);
     void *opaque;
@@ -55,7 +64,8 @@ struct encode_result {
 };
 
 /* Runs to the end. -ECANCELED after SIGINT, SIGTERM or SIGHUP, which are handled meanwhile. What was made
- * until a failure is kept for `resume`, where that can be of use; the error says so. */
+ * until a failure is kept for `resume`, where that can be of use; elsewhere the job goes on. The error says
+ * so. */
 int encode_run(const struct encode_options *options, struct encode_result *result,
                struct error *error);
 

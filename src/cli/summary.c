@@ -51,12 +51,23 @@ static void print_output(const struct encode_options *options, const struct enco
     fprintf(stderr, "play       `ffplay %s`, or open it in a browser\n", output);
 }
 
+static void print_time(const struct encode_options *options, const struct encode_result *result)
+{
+    char took[40];
+    int tasks = options->workers * options->slots;
+    double rate = per_second((double)result->frames, result->seconds);
+    progress_duration(result->seconds, took, sizeof took);
+    if (options->access != NULL)
+        fprintf(stderr, "time       %s on workers elsewhere, %.1f frames/s\n", took, rate);
+    else
+        fprintf(stderr, "time       %s with %d task%s at once, %.1f frames/s\n", took, tasks,
+                tasks == 1 ? "" : "s", rate);
+}
+
 void summary_print(const struct encode_options *options, const struct encode_result *result)
 {
     char film[40];
-    char took[40];
     progress_duration(result->film_seconds, film, sizeof film);
-    progress_duration(result->seconds, took, sizeof took);
     print_input(options, result);
     fprintf(stderr, "film       %lld frames of %dx%d, %s; %lld key frames\n",
             (long long)result->frames, result->input.format.width, result->input.format.height,
@@ -64,9 +75,7 @@ void summary_print(const struct encode_options *options, const struct encode_res
     fprintf(stderr, "encoded    [%d,%d], quality %d: %lld chunks in %lld batches\n",
             options->chunk_frames, options->batch_chunks, options->quality,
             (long long)result->chunks, (long long)result->batches);
-    int tasks = options->workers * options->slots;
-    fprintf(stderr, "time       %s with %d task%s at once, %.1f frames/s\n", took, tasks,
-            tasks == 1 ? "" : "s", per_second((double)result->frames, result->seconds));
+    print_time(options, result);
     print_output(options, result);
 }
 
