@@ -187,7 +187,6 @@ void worker_unpark(struct activity *activity)
         .to = {.folder = attempt->own, .path = activity->park},
         .length = STORE_TO_END,
         .expected = &expected,
-        .link = true,
     };
     if (store_get(attempt->worker->store, &get, on_got, activity, &activity->operation, &error) < 0)
         worker_activity_fail(activity, error.message);
