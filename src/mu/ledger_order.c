@@ -70,7 +70,7 @@ void ledger_order_delete(struct ledger *ledger, const char *key, uint32_t attemp
 void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
 {
     struct ledger_order *order = ledger_order_new(ledger, LEDGER_REQUEST);
-    struct error error;
+    struct error error = {0};
     if (order == NULL)
         return;
     ledger_order_to(ledger, order, attempt);

@@ -222,8 +222,12 @@ int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t atte
 {
     struct entry *entry = ledger_entry_named(ledger, actor);
     struct error error;
-    if (entry == NULL || entry->status == ENTRY_DONE)
+    if (entry == NULL)
         return ledger->result == LEDGER_FAILED ? ledger->failure.code : -EBADMSG;
+    if (entry->status == ENTRY_DONE) { /* it was run again, and will be if it has to */
+        delete_parked(ledger, entry, attempt);
+        return 0;
+    }
     struct parked *parked = enter(ledger, entry, attempt, identity);
     if (parked == NULL)
         return -ENOMEM;
@@ -243,7 +247,7 @@ int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t atte
 static struct item *awaited(struct ledger *ledger, struct entry *entry)
 {
     struct machine_request request;
-    struct error error;
+    struct error error = {0};
     struct item *item = NULL;
     if (machine_request(ledger->job, entry->actor, &entry->parked->state, &request, &error) < 0)
         return NULL;

@@ -601,6 +601,47 @@ static void parking_is_said_again(void **state)
     desk_free(desk);
 }
 
+/* What the journal says of actors that were parked, in any order that can be. */
+static void parked_ones_are_remembered(void **state)
+{
+    static const char at[] = "{\"state\": \"hear\", \"tries\": 0, \"set\": {}}";
+    const struct ledger_identity identity = identity_of("a");
+    const struct ledger_label label = {"b", "a", "m"};
+    struct desk *desk = desk_new(PAIR, NULL);
+    struct ledger *ledger = desk->ledger;
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 7, at, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "c", 1, at, &identity), -EBADMSG);
+    assert_int_equal(ledger_replay_parked(ledger, "b", 1, "{}", &identity), -EBADMSG);
+    join(desk, 1);
+    end(desk, "b", JOB_RUN, JOB_OK);
+    assert_none(desk, LEDGER_UNPARK, "a");
+    end(desk, "b", JOB_SEND, JOB_OK);
+    assert_string_equal(unpark(desk, "a", JOB_OK).key, "parked/a.attempt-7");
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    desk_free(desk);
+
+    desk = desk_new(PAIR, NULL);
+    ledger = desk->ledger;
+    assert_int_equal(ledger_replay_message(ledger, &label, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
+    assert_int_equal(ledger_replay_done(ledger, "b", 0), 0);
+    join(desk, 1);
+    unpark(desk, "a", JOB_OK); /* at once: what it waits for is there */
+    desk_free(desk);
+
+    desk = desk_new(PAIR, NULL);
+    ledger = desk->ledger;
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
+    assert_int_equal(ledger_replay_done(ledger, "a", 0), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 4, at, &identity), 0);
+    assert_int_equal(ledger_replay_done(ledger, "b", 0), 0);
+    join(desk, 1);
+    struct error error;
+    assert_int_equal(ledger_result(ledger, &error), LEDGER_FINISHED);
+    desk_free(desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -618,6 +659,7 @@ int main(void)
         cmocka_unit_test(the_message_comes_first),
         cmocka_unit_test(workers_retire),
         cmocka_unit_test(parking_is_said_again),
+        cmocka_unit_test(parked_ones_are_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
