@@ -50,8 +50,9 @@ static const char usage[] =
     "  -v, --verbose        tells of jobs and workers\n"
     "  -h, --help           this text\n"
     "\n"
-    "SIGTERM or SIGINT ends it: no more is begun, its workers are dismissed, and jobs go on when\n"
-    "it is started again.\n"
+    "SIGTERM ends it when what its workers run has ended, after ten seconds at most; a second "
+    "one,\n"
+    "or SIGINT, at once. Jobs go on when it is started again.\n"
     "\n"
     "  excamera coordinator --keys keys --state /var/lib/excamera --listen 0.0.0.0:4601\n";
 
@@ -70,7 +71,7 @@ struct service {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt;
     struct coordinator *coordinator;
-    bool listening, closing;
+    bool listening, draining, closing;
 };
 
 static int wrong_usage(const char *sentence, const char *word)
@@ -109,8 +110,13 @@ static void on_signal(uv_signal_t *handle, int number)
     struct service *service = handle->data;
     if (service->closing)
         return;
-    service->closing = true;
-    coordinator_close(service->coordinator, on_closed, service);
+    if (number == SIGTERM && !service->draining) {
+        service->draining = true;
+        coordinator_drain(service->coordinator, on_closed, service);
+    } else {
+        service->closing = true;
+        coordinator_close(service->coordinator, on_closed, service);
+    }
 }
 
 static int open_coordinator(struct service *service, struct error *error)

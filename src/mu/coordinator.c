@@ -10,7 +10,7 @@
 #include "net/identity.h"
 #include "util/open_files.h"
 
-enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000 };
+enum { HEARTBEAT_MS = 1000, LAUNCH_MS = 120000, DRAIN_MS = 10000 };
 
 /* Files and connections: of a coordinator by itself, and for each worker its connection here, that at a
  * rendezvous of our own, and what its start takes. */
@@ -109,6 +109,23 @@ void coordinator_close(struct coordinator *coordinator, void (*closed)(void *opa
     coordinator_go_on(coordinator);
 }
 
+void coordinator_drain(struct coordinator *coordinator, void (*closed)(void *opaque), void *opaque)
+{
+    coordinator->draining = true;
+    coordinator->drain_until = uv_now(coordinator->loop) + DRAIN_MS;
+    coordinator->closed = closed;
+    coordinator->closed_opaque = opaque;
+}
+
+static bool has_drained(const struct coordinator *coordinator)
+{
+    const struct list_link *head = &coordinator->jobs;
+    for (const struct list_link *link = head->next; link != head; link = link->next)
+        if (LIST_ENTRY(link, struct coordinator_job, link)->present > 0)
+            return false;
+    return true;
+}
+
 /* ---- The time ------------------------------------------------------------------------------ */
 
 static void on_tick(uv_timer_t *timer)
@@ -119,6 +136,9 @@ static void on_tick(uv_timer_t *timer)
     coordinator->ticked_at = now;
     coordinator_session_tick(coordinator, now);
     coordinator_submitter_tick(coordinator, now);
+    if (coordinator->draining && !coordinator->closing &&
+        (has_drained(coordinator) || now >= coordinator->drain_until))
+        coordinator_close(coordinator, coordinator->closed, coordinator->closed_opaque);
     crew_share(coordinator);
     for (struct list_link *link = head->next; link != head; link = next) {
         next = link->next;

@@ -89,8 +89,11 @@ struct coordinator_job_options {
  * jobs in it go on. */
 int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
                      struct coordinator **coordinator, struct error *error);
-/* Ends all, and calls `closed` when it is freed; jobs end with -ECANCELED. */
+/* Ends all, and calls `closed` when it is freed; jobs end with -ECANCELED. Also while it drains. */
 void coordinator_close(struct coordinator *coordinator, void (*closed)(void *opaque), void *opaque);
+/* The same, but lets what runs end first, for 10 s at most; nothing more is begun, and actors that wait are
+ * parked. */
+void coordinator_drain(struct coordinator *coordinator, void (*closed)(void *opaque), void *opaque);
 uint16_t coordinator_port(const struct coordinator *coordinator);
 
 /* Begins a job, or goes on with it. After a failure nothing is called back. Fails as journal_open() and

@@ -42,7 +42,7 @@ static int demand(const struct coordinator_job *job)
 {
     struct ledger_progress progress;
     int most = job->options.workers;
-    if (job->ending || !job->ready || job->delivering)
+    if (job->ending || !job->ready || job->delivering || job->coordinator->draining)
         return 0;
     ledger_progress(job->ledger, &progress);
     if (progress.actors >= 0 && progress.actors - progress.done < most)
@@ -103,9 +103,15 @@ static int count_all(const struct coordinator *coordinator)
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
+void crew_uncount(struct member *member)
+{
+    member->job->present -= member->counted;
+    member->counted = false;
+}
+
 static void forget(struct member *member)
 {
-    member->job->present -= !member->gone;
+    crew_uncount(member);
     hash_remove(&member->job->coordinator->members, &member->by_number);
     list_remove(&member->link);
     free(member);
@@ -127,6 +133,7 @@ static struct member *member_new(struct coordinator_job *job)
         return NULL;
     }
     list_append(&job->members, &member->link);
+    member->counted = true;
     job->present++;
     return member;
 }
@@ -200,7 +207,7 @@ static void use_spare(struct coordinator_job *job)
     for (struct list_link *link = head->next; link != head && job->used < job->options.workers;
          link = link->next) {
         struct member *member = LIST_ENTRY(link, struct member, link);
-        if (!member->used && !member->leaving && member->session != NULL)
+        if (!member->used && !member->retiring && member->session != NULL)
             use(member);
     }
 }
@@ -245,13 +252,16 @@ void crew_ended(void *opaque, uint32_t worker, const char *how)
         return;
     struct coordinator_job *job = member->job;
     member->gone = true;
-    job->present--;
-    if (job->ending)
+    if (job->ending) {
+        crew_uncount(member);
         return;
-    if (!member->leaving) {
-        coordinator_note(opaque, "worker %u %s", worker, how);
-        job->barren++;
     }
+    if (!member->leaving)
+        coordinator_note(opaque, "worker %u %s", worker, how);
+    if (member->session !=
+        NULL) /* what was started once more goes on, or else ends its connection */
+        return;
+    job->barren += !member->leaving;
     give_up(member);
     coordinator_job_go_on(job);
 }
@@ -262,7 +272,7 @@ static bool is_lost(const struct member *member, uint64_t now)
     uint64_t most = member->leaving ? LEAVING_MS
                     : member->came  ? COORDINATOR_SILENT * (uint64_t)options->heartbeat_ms
                                     : options->launch_ms;
-    return member->session == NULL && now - member->away_at >= most;
+    return member->session == NULL && (member->gone || now - member->away_at >= most);
 }
 
 static void drop_lost(struct coordinator_job *job, uint64_t now)
@@ -296,24 +306,15 @@ static bool others_wait(const struct coordinator_job *job)
     return false;
 }
 
-/* The latest that has nothing to do: what the job began with, such as who reads its input, is on the first
- * ones. */
-static struct member *find_idle(struct coordinator_job *job)
+static bool is_idle(const struct member *member)
 {
-    struct list_link *head = &job->members;
-    for (struct list_link *link = head->previous; link != head; link = link->previous) {
-        struct member *member = LIST_ENTRY(link, struct member, link);
-        if (!member->leaving && (!member->used || ledger_load(job->ledger, member->worker) == 0))
-            return member;
-    }
-    return NULL;
+    return !member->used || ledger_load(member->job->ledger, member->worker) == 0;
 }
 
 static void let_go(struct member *member)
 {
     struct session *session = member->session;
-    coordinator_note(member->job->coordinator, "worker %u makes room for another job",
-                     member->worker);
+    coordinator_note(member->job->coordinator, "worker %u makes room", member->worker);
     unuse(member);
     member->leaving = true;
     member->away_at = uv_now(member->job->coordinator->loop);
@@ -325,23 +326,59 @@ static void let_go(struct member *member)
     channel_close(session->channel);
 }
 
-static int count_leaving(const struct coordinator_job *job)
+/* Lets it go now, or when its actors have left it. */
+static void retire(struct member *member)
+{
+    member->retiring = true;
+    if (is_idle(member))
+        let_go(member);
+    else
+        ledger_retire(member->job->ledger, member->worker, coordinator_job_now(member->job));
+}
+
+static void let_go_retired(struct coordinator_job *job)
+{
+    struct list_link *head = &job->members;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct member *member = LIST_ENTRY(link, struct member, link);
+        if (member->retiring && !member->leaving && is_idle(member))
+            let_go(member);
+    }
+}
+
+/* Retires so many of the latest, idle ones or any: what the job began with, such as who reads its input, is
+ * on the first ones. Returns how many are left to be found. */
+static int retire_some(struct coordinator_job *job, int count, bool idle)
+{
+    struct list_link *head = &job->members;
+    for (struct list_link *link = head->previous; link != head && count > 0;
+         link = link->previous) {
+        struct member *member = LIST_ENTRY(link, struct member, link);
+        if (member->retiring || (idle && !is_idle(member)))
+            continue;
+        retire(member);
+        count--;
+    }
+    return count;
+}
+
+static int count_retiring(const struct coordinator_job *job)
 {
     const struct list_link *head = &job->members;
-    int leaving = 0;
+    int retiring = 0;
     for (const struct list_link *link = head->next; link != head; link = link->next)
-        leaving += LIST_ENTRY(link, struct member, link)->leaving;
-    return leaving;
+        retiring += LIST_ENTRY(link, struct member, link)->retiring;
+    return retiring;
 }
 
 static void give_back(struct coordinator_job *job)
 {
-    struct member *member;
-    if (job->present <= job->share || !others_wait(job))
+    let_go_retired(job);
+    if (job->present <= job->share || !(job->coordinator->draining || others_wait(job)))
         return;
-    int surplus = job->present - count_leaving(job) - job->share;
-    for (; surplus > 0 && (member = find_idle(job)) != NULL; surplus--)
-        let_go(member);
+    int surplus = job->present - count_retiring(job) - job->share;
+    surplus = retire_some(job, surplus, true);
+    retire_some(job, surplus, false);
 }
 
 void crew_tick(struct coordinator_job *job, uint64_t now)

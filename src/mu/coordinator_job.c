@@ -102,6 +102,8 @@ static void end(struct coordinator_job *job, const struct error *failure)
         struct member *member = LIST_ENTRY(link, struct member, link);
         if (member->session != NULL)
             coordinator_session_dismiss(member->session);
+        if (member->gone)
+            crew_uncount(member);
     }
 }
 

@@ -22,6 +22,7 @@
 enum {
     COORDINATOR_TICK_MS = 50,
     COORDINATOR_TOKEN = 32,          /* bytes */
+    COORDINATOR_INSTANCE = 16,       /* the same */
     COORDINATOR_SILENT = 4,          /* heartbeats without a word, and the other side is dead */
     COORDINATOR_MOST_WORKERS = 4096, /* of a job, where nobody says how many */
 };
@@ -33,9 +34,13 @@ struct member {
     struct hash_link by_number; /* in coordinator->members */
     uint32_t worker;
     uint8_t token[COORDINATOR_TOKEN];
+    uint8_t instance[COORDINATOR_INSTANCE]; /* of the process that came first */
+    size_t instance_size;
     bool came, used;         /* used: the ledger has it; one that came and is not is spare */
+    bool retiring;           /* it is used no more when its actors have left it */
     bool leaving;            /* it was dismissed */
     bool gone;               /* its process has ended */
+    bool counted;            /* in job->present */
     int slots;               /* once it came */
     struct session *session; /* NULL while there is none */
     uint64_t away_at;        /* since when; when it was launched or dismissed */
@@ -110,7 +115,8 @@ struct coordinator {
     uint32_t workers_made;
     uv_timer_t tick;
     uint64_t ticked_at;
-    bool closing;
+    bool draining, closing;
+    uint64_t drain_until;
     int open; /* parts that must be closed until it is freed */
     void (*closed)(void *opaque);
     void *closed_opaque;
@@ -257,6 +263,8 @@ void crew_begin(struct coordinator_job *job);
 void crew_tick(struct coordinator_job *job, uint64_t now);
 /* The engine says so. */
 void crew_ended(void *opaque, uint32_t worker, const char *how);
+/* It is not waited for any more. */
+void crew_uncount(struct member *member);
 /* One has said hello for the first time. */
 void crew_came(struct member *member, int slots);
 struct member *crew_find(struct coordinator *coordinator, uint32_t worker);

@@ -18,7 +18,8 @@ void coordinator_submitter_hello(struct session *session)
     if (strcmp(stream_server_name(stream), DOMAIN_DEPLOYMENT) != 0 ||
         strcmp(stream_identity(stream), IDENTITY_SUBMITTER) != 0) {
         coordinator_session_refuse(session, "its certificate is not one for handing in jobs");
-    } else if (session->coordinator->state == NULL || session->coordinator->closing) {
+    } else if (session->coordinator->state == NULL || session->coordinator->draining ||
+               session->coordinator->closing) {
         coordinator_session_refuse(session, "no jobs are taken here");
     } else {
         session->submitter = true;

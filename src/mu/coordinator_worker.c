@@ -24,6 +24,13 @@ static bool is_member(const struct session *session, const struct member *member
            strcmp(stream_server_name(stream), job_name) == 0;
 }
 
+/* Whether it is the process that came first: an engine may have started two. */
+static bool is_instance(const struct member *member, const ProtobufCBinaryData *instance)
+{
+    return instance->len == member->instance_size &&
+           memcmp(instance->data, member->instance, instance->len) == 0;
+}
+
 /* Why it is not let in; NULL where it is. */
 static const char *check_hello(const struct session *session, const Mu__WorkerHello *hello,
                                const struct member *member)
@@ -33,6 +40,9 @@ static const char *check_hello(const struct session *session, const Mu__WorkerHe
     if (hello->token.len != COORDINATOR_TOKEN ||
         CRYPTO_memcmp(hello->token.data, member->token, COORDINATOR_TOKEN) != 0)
         return "it does not know the token of that worker's session";
+    if (hello->instance.len > COORDINATOR_INSTANCE ||
+        (member->came && !is_instance(member, &hello->instance)))
+        return "another process has come as that worker";
     if (hello->epoch > member->job->epoch)
         return "it has obeyed a later coordinator";
     if (member->job->facts != NULL && strcmp(member->job->facts, hello->facts) != 0)
@@ -96,8 +106,11 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
     coordinator_session_welcome(session, member->job->epoch);
     coordinator_tell_mapped_out(session);
     tell_held(session, hello);
-    if (!member->came)
+    if (!member->came) {
+        member->instance_size = hello->instance.len;
+        memcpy(member->instance, hello->instance.data, hello->instance.len);
         crew_came(member, (int)hello->slots);
+    }
 }
 
 /* ---- What it says -------------------------------------------------------------------------- */

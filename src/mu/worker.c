@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static int copy_options(struct worker *worker, const struct worker_options *opti
     worker->patience_ms = invocation->patience_ms;
     memcpy(worker->token, invocation->token, invocation->token_size);
     worker->token_size = invocation->token_size;
+    RAND_bytes(worker->instance, sizeof worker->instance); /* without them, two are taken for one */
     if (!copy_argv(worker, options->slot_argv) || !worker->job || !worker->version ||
         !worker->build || !worker->facts || !worker->program || !worker->coordinator.host ||
         (invocation->keep != NULL && !worker->keep))

@@ -39,6 +39,7 @@ struct worker {
     uint64_t patience_ms;
     uint8_t token[INVOCATION_MOST_TOKEN];
     size_t token_size;
+    uint8_t instance[16]; /* random: of this process */
     struct invocation_place coordinator;
 
     struct network *network;

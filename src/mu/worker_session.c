@@ -92,6 +92,8 @@ static void send_hello(struct worker *worker, Mu__WorkerHello *who)
     who->worker = worker->number;
     who->token.data = worker->token;
     who->token.len = worker->token_size;
+    who->instance.data = worker->instance;
+    who->instance.len = sizeof worker->instance;
     who->slots = worker->slots;
     who->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     who->facts = worker->facts;

@@ -324,11 +324,12 @@ class Coordinator(Case):
             esac
             """)
         script.chmod(0o755)
-        self.start("--workers", 2, "--launch", f"{script} {{worker}}", "--launch-patience", "2")
-        run = self.hand_in(self.folder / "sum", "parts=20")
+        self.start("--workers", 1, "--launch", f"{script} {{worker}}", "--launch-patience", "5")
+        run = self.hand_in(self.folder / "sum", "parts=40")
         self.done(run)
-        self.check(self.folder / "sum", 20)
+        self.check(self.folder / "sum", 40)
         self.assertIn("has not come", self.server.log.read_text())
+        self.assertIn("another process", self.server.log.read_text())
 
     def test_advertised(self):
         # Workers dial a port that passes everything on.
