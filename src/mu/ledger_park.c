@@ -123,10 +123,16 @@ static void order_park(struct ledger *ledger, const struct attempt *attempt)
 void ledger_parked(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_identity *identity, int64_t now)
 {
+    static const struct ledger_outcome wrong = {
+        .outcome = JOB_FAILED, .reason = "the worker has parked what does not wait for a message"};
     struct attempt *attempt = ledger_attempt_at(ledger, call);
     ledger->now = now;
     if (attempt == NULL || attempt->ending || attempt->packed || ledger->result != LEDGER_RUNNING)
         return;
+    if (attempt->what.kind != JOB_RECEIVE || attempt->wait[WAIT_REQUEST].item == NULL) {
+        ledger_outcome(ledger, call, &wrong, now);
+        return;
+    }
     struct entry *entry = attempt->entry;
     ledger->parking -= attempt->parking != 0;
     attempt->parking = 0;

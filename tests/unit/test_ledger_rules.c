@@ -586,6 +586,23 @@ static void workers_retire(void **state)
     desk_free(desk);
 }
 
+/* Of a worker that does not do as it is told. */
+static void only_who_waits_can_be_parked(void **state)
+{
+    struct desk *desk = desk_new(ONE_RUN, NULL);
+    const struct ledger_identity identity = identity_of("a");
+    join(desk, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_running(desk);
+        struct ledger_order run = take(desk, LEDGER_REQUEST, "a");
+        const struct ledger_call call = call_of(&run);
+        ledger_parked(desk->ledger, &call, &identity, 1);
+        assert_none(desk, LEDGER_PARKED, "a");
+    }
+    assert_failed(desk, "does not wait for a message");
+    desk_free(desk);
+}
+
 /* A worker that comes back is told again what it may not have heard. */
 static void parking_is_said_again(void **state)
 {
@@ -658,6 +675,7 @@ int main(void)
         cmocka_unit_test(what_was_parked_is_of_no_use),
         cmocka_unit_test(the_message_comes_first),
         cmocka_unit_test(workers_retire),
+        cmocka_unit_test(only_who_waits_can_be_parked),
         cmocka_unit_test(parking_is_said_again),
         cmocka_unit_test(parked_ones_are_remembered),
     };
