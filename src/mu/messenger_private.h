@@ -16,7 +16,7 @@ enum {
     MESSENGER_CREDIT = 1 << 20,      /* bytes of a transfer under way at first, docs/protocol.md */
     MESSENGER_CREDIT_STEP = 1 << 18, /* given back together */
     MESSENGER_SPEEDS = 8,            /* that are remembered */
-    MESSENGER_SPEED_LEAST = 1 << 17, /* bytes of a message that tell of a connection's speed */
+    MESSENGER_SPEED_LEAST = 1 << 18, /* bytes of a message that tell of a connection's speed */
 };
 
 struct route {

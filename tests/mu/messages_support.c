@@ -240,7 +240,8 @@ struct worker *worker_join(struct world *world, int job, int number, int servers
                                               .count = (size_t)servers,
                                               .least_pause = 10,
                                               .most_pause = 50,
-                                              .folder = worker->folder_path,
+                                              .folder =
+                                                  world->encoding ? worker->folder_path : NULL,
                                               .speed = world->speed,
                                               .handlers = &handlers,
                                               .opaque = worker};

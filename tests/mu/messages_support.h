@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,7 +45,8 @@ struct world {
     uint16_t ports[SERVERS];
     struct rendezvous_options options; /* of the servers; to be set before world_serve() */
     struct worker workers[JOBS][WORKERS];
-    double speed; /* as in struct messenger_options; to be set before worker_join() */
+    bool encoding; /* to be set before worker_join(): messages may go otherwise than they are, */
+    double speed;  /* as struct messenger_options has it */
     int notes;
     char note[512]; /* the last */
     int descriptors;

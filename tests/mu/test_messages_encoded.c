@@ -38,6 +38,7 @@ static uint8_t *bytes_like_pictures(size_t size, uint32_t seed)
 static struct encoded begin(struct world *world, double speed)
 {
     struct encoded encoded = {.world = world};
+    world->encoding = true;
     world->speed = speed;
     world_serve(world, 0);
     encoded.from = worker_join(world, 0, 0, 1);
