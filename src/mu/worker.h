@@ -3,8 +3,9 @@
  * until it is dismissed, or until the coordinator was gone for its patience (docs/protocol.md). It decides
  * nothing, and leaves nothing behind. On a libuv loop, used from its thread alone.
  *
- * - Each attempt at an actor has a scratch folder of its own (mode 0700), which is removed when the attempt
- *   is over. Files are named by paths that cannot leave it.
+ * - Its folder (mode 0700) lies in the job's; what dead workers of the job have left there it removes.
+ * - Each attempt at an actor has a scratch folder of its own, which is removed when the attempt is over, or
+ *   kept elsewhere if the invocation says so. Files are named by paths that cannot leave it.
  * - Commands run in slots (mu/slot.h). Where these are short, the larger priority goes first, then the
  *   actor whose name comes first, numbers in it compared as numbers. A command that waits at a point has no
  *   core meanwhile: another one may run.
