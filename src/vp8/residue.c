@@ -48,7 +48,8 @@ static void code_block(struct work *work, enum block_type type, int block, const
     int scale = type == Y2 ? WHT_GAIN / DCT_GAIN : 1;
     work->rate += result.rate;
     work->distortion += result.distortion / scale;
-    work->zero += energy(value, xc_first_position(type)) / scale;
+    int64_t zero = result.end ? energy(value, xc_first_position(type)) : result.distortion;
+    work->zero += zero / scale;
 }
 
 static void transform_block(const struct work *work, int plane, int x, int y, int16_t value[16])
