@@ -259,6 +259,7 @@ void ledger_lost(struct ledger *ledger, uint32_t worker, int64_t now)
     list_remove(&seat->link);
     ledger->slots -= seat->slots;
     ledger->workers--;
+    ledger->retiring -= seat->retiring;
     free(seat);
     ledger_schedule(ledger);
 }

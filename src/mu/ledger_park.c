@@ -353,7 +353,8 @@ static struct attempt *choose(const struct ledger *ledger, bool *later)
 bool ledger_park_some(struct ledger *ledger)
 {
     bool later = false;
-    empty_retiring(ledger);
+    if (ledger->retiring > 0)
+        empty_retiring(ledger);
     if (list_empty(&ledger->ready) || list_empty(&ledger->seats) || any_room(ledger))
         return true;
     if (!more_are_ready(ledger, ledger->parking))
@@ -373,5 +374,6 @@ void ledger_retire(struct ledger *ledger, uint32_t worker, int64_t now)
     if (seat == NULL || seat->retiring)
         return;
     seat->retiring = true;
+    ledger->retiring++;
     ledger_schedule(ledger);
 }

@@ -145,7 +145,7 @@ struct ledger {
     int parking; /* attempts that were told to be parked */
     bool looked; /* for what those that were remembered as parked wait for */
     int coming;  /* items that are being made durable */
-    int slots, workers;
+    int slots, workers, retiring;
     struct durations *durations; /* [job->states] */
     struct queued_order *first, **last;
     int64_t now;
