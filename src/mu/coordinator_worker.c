@@ -211,7 +211,7 @@ static void on_outcome(struct session *session, Mu__Outcome *outcome)
 {
     struct coordinator_job *job = session->member->job;
     struct ledger_call call;
-    struct said said;
+    struct said said = {.reason = ""};
     if (outcome->stderr_tail.len > WIRE_TAIL_MOST || outcome->content.len > JOB_MOST_FILE_VALUES) {
         coordinator_session_breach(session, "more than it may");
         return;
@@ -258,7 +258,7 @@ static void on_point_outcome(struct session *session, const Mu__PointOutcome *po
 {
     struct coordinator_job *job = session->member->job;
     struct ledger_call call;
-    struct said said;
+    struct said said = {.reason = ""};
     if (point->outcome == NULL || !take_call(session, point->call, &call))
         return;
     take_outcome(point->outcome, &said);
