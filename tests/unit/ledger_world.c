@@ -425,11 +425,19 @@ static void come_and_go(struct world *world)
     int seat = (int)draw(world, WORKERS);
     if (!world->there[seat]) {
         world->there[seat] = true;
+        world->retired[seat] = false;
         world->number[seat] = ++world->workers_made;
         ledger_joined(world->ledger, world->number[seat], 1 + seat % 2, world->now);
     } else if (world->loss && draw(world, (uint32_t)world->loss) == 0) {
         lose(world, seat);
     }
+    if (world->there[seat] && world->retirement && draw(world, (uint32_t)world->retirement) == 0) {
+        ledger_retire(world->ledger, world->number[seat], world->now);
+        world->retired[seat] = true;
+    }
+    if (world->there[seat] && world->retired[seat] &&
+        ledger_load(world->ledger, world->number[seat]) == 0)
+        lose(world, seat);
     if (world->loss && draw(world, 500) == 0)
         world->relayed_count = 0; /* the rendezvous begins anew */
 }

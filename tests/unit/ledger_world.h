@@ -59,7 +59,8 @@ struct world {
     int relayed_count;
     char durable[MOST][600];
     int durable_count;
-    int loss, failure, restart; /* one in so many */
+    int loss, failure, restart, retirement; /* one in so many */
+    bool retired[WORKERS];
     int parked, unparked, restarts;
     int done, most_live;
     bool lie; /* the first message that is sent again is another one */

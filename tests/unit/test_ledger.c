@@ -82,6 +82,7 @@ static void test_parking(void **state)
         struct world *world = world_new_limited(seed % 2 ? ring : encode, seed, &limits);
         world->loss = seed % 4 < 2 ? 0 : 60;
         world->restart = seed % 8 < 4 ? 0 : 1500;
+        world->retirement = seed % 16 < 8 ? 0 : 40;
         world_live_well(world, seed % 2 ? 40 : CHUNKS + 2);
         for (int i = 0; i < world->durable_count; i++)
             assert_null(strstr(world->durable[i], "parked/"));
