@@ -214,6 +214,7 @@ class Coordinator(Case):
             excamera(*words, expect=2)
 
     def test_limits(self):
+        self.need(NORMAL)
         self.start("--workers", 2, "--price", "0.5")
         run = self.hand_in(self.folder / "sum", "seconds=600", "--time", "1.5")
         self.assertIn("limit of 1.5 seconds", self.done(run, 1))
@@ -239,6 +240,7 @@ class Coordinator(Case):
         self.go_on(lambda server: server.kill())
 
     def test_ended_and_started_again(self):
+        self.need(NORMAL)
         self.go_on(lambda server: self.assertEqual(server.kill(signal.SIGTERM), 0))
 
     def test_long_journal(self):
@@ -270,6 +272,7 @@ class Coordinator(Case):
         self.start("--workers", 2, *words, *more)
 
     def test_rendezvous_started_again(self):
+        self.need(NORMAL)
         rendezvous = self.rendezvous(1)
         self.start_with(rendezvous)
         run = self.hand_in(self.folder / "sum", "parts=30")
@@ -313,6 +316,7 @@ class Coordinator(Case):
         self.assertLessEqual(len({line["worker"] for line in self.lines(kind="run")}), 2)
 
     def test_launched_by_a_command(self):
+        self.need(NORMAL)
         # Every other worker never comes; one that is started twice works once.
         script = self.folder / "launch"
         script.write_text(f"""#!/bin/sh
