@@ -185,11 +185,17 @@ static int open_input(struct encode_files *files, const char *input, struct erro
 static int name_results(struct encode_files *files, struct error *error)
 {
     const char *folder = files->folder.path;
+    int code;
     if (!files->to_stdout)
         files->output = absolute(files->name);
     else if (asprintf(&files->output, "%s/output", folder) < 0)
         files->output = NULL;
-    if (asprintf(&files->summary, "%s/summary.json", folder) < 0)
+    /* A job elsewhere may outlive the folder: what it brings lies beside the film. */
+    if (files->elsewhere && files->output != NULL)
+        code = asprintf(&files->summary, "%s.summary.json", files->output);
+    else
+        code = asprintf(&files->summary, "%s/summary.json", folder);
+    if (code < 0)
         files->summary = NULL;
     return files->output != NULL && files->summary != NULL
                ? 0
@@ -199,16 +205,22 @@ static int name_results(struct encode_files *files, struct error *error)
 int encode_files_open(struct encode_files *files, const struct encode_options *options,
                       struct error *error)
 {
+    bool elsewhere = options->access != NULL;
     bool findable = strcmp(options->output, "-") != 0 && strcmp(options->input, "-") != 0;
-    *files = (struct encode_files){0};
-    if (options->resume && !findable)
-        return error_set(error, -EINVAL, "only an encode from a file to a file can be resumed");
+    *files = (struct encode_files){.elsewhere = elsewhere};
+    if (options->resume && (!findable || elsewhere))
+        return error_set(error, -EINVAL,
+                         "only an encode from a file to a file, on this machine, can be resumed; "
+                         "`excamera watch` attaches to one elsewhere");
+    if (elsewhere && strcmp(options->output, "-") == 0)
+        return error_set(error, -EINVAL,
+                         "an encode elsewhere may outlive this command: its output needs a name");
     int code = check_output(files, options, error);
     if (code == 0)
         code = check_keep(options->keep, options->overwrite || options->resume, error);
     if (code == 0)
-        code = findable ? take_folder(files, options->resume, error)
-                        : local_folder_make(&files->folder, error);
+        code = findable && !elsewhere ? take_folder(files, options->resume, error)
+                                      : local_folder_make(&files->folder, error);
     if (code == 0)
         code = open_input(files, options->input, error);
     if (code == 0)
@@ -229,9 +241,7 @@ int encode_files_deliver(const struct encode_files *files, struct error *error)
 
 void encode_files_close(struct encode_files *files, bool keep, struct error *error)
 {
-    if (files->awaited) {
-        local_folder_leave(&files->folder);
-    } else if (keep && files->resumable) {
+    if (keep && files->resumable) {
         size_t length = strlen(error->message);
         snprintf(error->message + length, sizeof error->message - length,
                  "\nwhat is done so far lies in %s: the same command with --resume goes on from "
@@ -243,5 +253,7 @@ void encode_files_close(struct encode_files *files, bool keep, struct error *err
     }
     free(files->input);
     free(files->output);
+    if (files->elsewhere && files->summary != NULL)
+        unlink(files->summary);
     free(files->summary);
 }

@@ -11,7 +11,7 @@ struct encode_files {
     const char *name; /* of the output, as it was given */
     struct local_folder folder;
     bool resumable; /* the folder is known by the output's name: another run can find it */
-    bool awaited;   /* a job that goes on elsewhere will bring its results there */
+    bool elsewhere; /* the job runs there */
     bool to_stdout;
     char *input;      /* a file with the film */
     char *output;     /* where the job puts what it has made */

@@ -273,9 +273,7 @@ static int run_elsewhere(struct encode *encode, struct error *error)
                    .note = on_note,
                    .opaque = encode},
     };
-    int code = submit_job(&submit, error);
-    encode->files.awaited = code == -ECANCELED;
-    return code;
+    return submit_job(&submit, error);
 }
 
 int encode_run(const struct encode_options *options, struct encode_result *result,

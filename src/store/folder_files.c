@@ -145,7 +145,7 @@ static int check_identity(struct store_operation *operation, const char *key,
 
 /* The draft of a local file: linked where both sides can, else filled. */
 static int get_draft(struct store_operation *operation, int root, struct draft *draft,
-                     struct transfer *transfer, bool whole, uint64_t size)
+                     struct transfer *transfer, bool whole)
 {
     const char *name;
     int code = -EXDEV;
@@ -155,11 +155,6 @@ static int get_draft(struct store_operation *operation, int root, struct draft *
             code = draft_begin(draft, parent, name);
             close(parent);
         }
-    }
-    /* What was adopted is what it is to be, and this is the very same file: only its size is looked at. */
-    if (code == 0 && operation->checked && size == operation->expected.size) {
-        operation->result.identity = operation->expected;
-        return 0;
     }
     if (code < 0)
         code = draft_begin(draft, -1, NULL);
@@ -174,13 +169,12 @@ static int get_draft(struct store_operation *operation, int root, struct draft *
 }
 
 static int get_file(struct store_operation *operation, int root, struct draft *draft,
-                    struct transfer *transfer, uint64_t size)
+                    struct transfer *transfer, bool whole)
 {
-    bool whole = is_whole(operation, size);
     draft->folder = beneath_parent(operation->folder, operation->path, false, &draft->name);
     if (draft->folder < 0)
         return local_fail(operation, "write", draft->folder);
-    int code = get_draft(operation, root, draft, transfer, whole, size);
+    int code = get_draft(operation, root, draft, transfer, whole);
     if (code == 0 && (code = draft_commit(draft)) < 0)
         local_fail(operation, "write", code);
     if (code < 0)
@@ -210,7 +204,7 @@ void folder_get(struct store_operation *operation, int root)
                   "cannot get %s from byte %llu on: the object has %llu", operation->key,
                   (unsigned long long)operation->offset, (unsigned long long)size);
     else
-        get_file(operation, root, &draft, &transfer, size);
+        get_file(operation, root, &draft, &transfer, is_whole(operation, size));
     draft_close(&draft);
     close(in);
 }

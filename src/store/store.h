@@ -84,9 +84,7 @@ struct store_get {
     struct store_file to;                  /* replaced when all is there; its folder must exist */
     uint64_t offset, length;               /* bytes; STORE_TO_END for all that follows */
     const struct store_identity *expected; /* of the bytes asked for; NULL to take what comes */
-    /* The caller will not write into the file: it may share the object's blocks. It is not summed then: what
-     * is of the right size is taken to be as it was when it was adopted. */
-    bool link;
+    bool link; /* the caller will not write into the file: it may share the object's blocks */
 };
 /* Gets an object, or a range of it; where that ends past the object's end, what there is. Fails with
  * -ENOENT, -ERANGE where `offset` is past the end, -EBADMSG where it is not what was expected. */
