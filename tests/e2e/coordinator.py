@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, wait_until
+from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, wait_until
 
 # Parts that take a while, and one who collects them.
 COLLECT = {
@@ -334,6 +334,28 @@ class Coordinator(Case):
         self.check(self.folder / "sum", 40)
         self.assertIn("has not come", self.server.log.read_text())
         self.assertIn("another process", self.server.log.read_text())
+
+    def test_encode(self):
+        """A film, handed in, detached from, and attached to: the same as one that is made here."""
+        clip = make_clip(self.folder / "clip.mkv", "176x144", 25)
+        settings = ["-N", 3, "-x", 3, "-q", 30, "-Q"]
+        here, there = self.folder / "here.webm", self.folder / "there.webm"
+        excamera("encode", clip, "-o", here, *settings)
+        self.start("--workers", 2)
+        elsewhere = ["encode", clip, "-o", there, *settings, "--store", self.store, *self.access()]
+        excamera(*elsewhere)
+        self.assertEqual(here.read_bytes(), there.read_bytes())
+        there.unlink()
+        process = subprocess.Popen([EXCAMERA, *map(str, elsewhere)], stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: "running" in self.jobs().values())
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 130, said)
+        self.assertIn("excamera watch", said)
+        excamera("watch", re.search(r"encode-\w+", said)[0], *self.access())
+        self.assertEqual(here.read_bytes(), there.read_bytes())
+        excamera(*elsewhere[:-4], "--resume", *self.access(), expect=1)
+        excamera("encode", clip, "-o", there, "--store", self.store, expect=2)
 
     def test_advertised(self):
         # Workers dial a port that passes everything on.
