@@ -138,32 +138,16 @@ static int serve(struct service *service)
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
-/* [HOST:]PORT */
-static bool take_address(struct service *service, const char *text)
-{
-    int64_t port;
-    const char *colon = strrchr(text, ':');
-    const char *number = colon ? colon + 1 : text;
-    size_t length = colon ? (size_t)(colon - text) : 0;
-    if (!options_integer("the port of --listen", number, 0, UINT16_MAX, &port))
-        return false;
-    service->options.port = (uint16_t)port;
-    if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
-        text++;
-        length -= 2;
-    }
-    free(service->host);
-    service->options.host = service->host = length > 0 ? strndup(text, length) : NULL;
-    return true;
-}
-
 static bool take_option(struct service *service, int option, bool *listening)
 {
     int64_t memory, most;
+    bool taken;
     switch (option) {
     case 'l':
         *listening = true;
-        return take_address(service, optarg);
+        taken = options_address("--listen", optarg, &service->host, &service->options.port);
+        service->options.host = service->host;
+        return taken;
     case 'c':
         service->credentials = optarg;
         return true;
