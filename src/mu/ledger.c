@@ -386,12 +386,17 @@ void ledger_tick(struct ledger *ledger, int64_t now)
     ledger->now = now;
     if (ledger->result != LEDGER_RUNNING)
         return;
-    for (struct list_link *link = ledger->live.next; link != &ledger->live; link = link->next) {
+    struct list_link *next;
+    for (struct list_link *link = ledger->live.next; link != &ledger->live; link = next) {
         struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        next = link->next;
         for (int i = 0; i < ATTEMPTS * WAITS; i++)
             if (entry->attempt[i / WAITS] != NULL)
                 fetch(ledger, entry->attempt[i / WAITS],
                       &entry->attempt[i / WAITS]->wait[i % WAITS]);
+        for (int i = 0; i < ATTEMPTS; i++)
+            if (entry->attempt[i] != NULL)
+                ledger_attempt_get_again(ledger, entry->attempt[i]);
     }
     ledger_stragglers(ledger);
     ledger_schedule(ledger);

@@ -15,6 +15,8 @@ enum {
     FAILED_ON = 8, /* workers that an actor failed on, the latest: it goes elsewhere if it can */
     PARK_EXPIRES_MS = 60000, /* until a worker that was to park an actor is asked once more */
     LOSSES = 3,              /* of one message or object, until what wants it fails */
+    GET_AGAIN_MS = 250,      /* until an object that nobody has heard of is asked for again */
+    UNKNOWN_MS = 60000,      /* ... until it is taken for one that nobody makes */
 };
 
 /* A worker. */
@@ -118,7 +120,9 @@ struct attempt {
     uint32_t point;           /* asked for; 0: none */
     int64_t asked_at, waited; /* at points of the run at hand */
     struct machine_request point_what;
-    char *point_failure; /* why a point of the run at hand ended badly; NULL: none did */
+    int64_t unknown_since; /* what it is to get has not been heard of since; 0: it has */
+    int64_t get_again_at;  /* 0: nothing is put off */
+    char *point_failure;   /* why a point of the run at hand ended badly; NULL: none did */
     struct wait wait[WAITS];
 };
 
@@ -200,6 +204,8 @@ void ledger_item_lost(struct ledger *ledger, struct item *item);
 void ledger_item_await(struct ledger *ledger, struct attempt *attempt, int wait, struct item *item);
 
 /* ledger_step.c */
+/* Asks again for an object that was not there, where the time for that has come. */
+void ledger_attempt_get_again(struct ledger *ledger, struct attempt *attempt);
 /* Does what the machine says next. */
 void ledger_attempt_advance(struct ledger *ledger, struct attempt *attempt, int result,
                             const struct error *error);

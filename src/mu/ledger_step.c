@@ -183,7 +183,7 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
     attempt->point_failure = NULL;
     memset(attempt->wait, 0, sizeof attempt->wait);
     attempt->point = 0;
-    attempt->asked_at = attempt->waited = 0;
+    attempt->asked_at = attempt->waited = attempt->get_again_at = 0;
     ledger_park_called_off(ledger, attempt);
     attempt->request++;
     attempt->since = ledger->now;
@@ -317,6 +317,30 @@ static bool ask_again(struct ledger *ledger, struct attempt *attempt)
     return true;
 }
 
+/* After a restart it may be that a message was remembered, and an object that it speaks of was not: who makes
+ * that does so again, and until then nothing is known of it. */
+static bool put_off(struct ledger *ledger, struct attempt *attempt)
+{
+    if (attempt->what.kind != JOB_GET || ledger->attempts_before == 0 ||
+        attempt->wait[WAIT_REQUEST].item != NULL)
+        return false;
+    if (attempt->unknown_since == 0)
+        attempt->unknown_since = ledger->now;
+    if (ledger->now - attempt->unknown_since > UNKNOWN_MS)
+        return false;
+    attempt->get_again_at = ledger->now + GET_AGAIN_MS;
+    return true;
+}
+
+void ledger_attempt_get_again(struct ledger *ledger, struct attempt *attempt)
+{
+    struct error error = {0};
+    if (attempt->get_again_at == 0 || ledger->now < attempt->get_again_at)
+        return;
+    attempt->get_again_at = 0;
+    ledger_attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
+}
+
 static void request_ended(struct ledger *ledger, struct attempt *attempt,
                           const struct ledger_outcome *outcome)
 {
@@ -331,8 +355,9 @@ static void request_ended(struct ledger *ledger, struct attempt *attempt,
         ledger_attempt_leave(attempt);
         return;
     }
-    if (outcome->outcome == JOB_FAILED && ask_again(ledger, attempt))
+    if (outcome->outcome == JOB_FAILED && (ask_again(ledger, attempt) || put_off(ledger, attempt)))
         return;
+    attempt->unknown_since = 0;
     if (attempt->what.kind == JOB_QUIT) {
         attempt_failed(ledger, attempt, outcome, &error);
         return;
