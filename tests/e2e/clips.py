@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 
-from harness import ALL, Case, excamera, main, make_clip, packets, probe, wait_until
+from harness import ALL, NORMAL, Case, excamera, main, make_clip, packets, probe, wait_until
 
 PAGE = b"""<!DOCTYPE html><video muted autoplay src="film.webm"></video><script>
 const video = document.querySelector("video");
@@ -87,6 +87,7 @@ class Clips(Case):
         self.assert_plays(film, 320, 180, 3.0, 75)
 
     def test_live_keeps_its_durations(self):
+        self.need(NORMAL)
         clip = self.clip("live.webm")
         film = self.folder / "film.webm"
         excamera("encode", clip, "-o", film, "-q", 40, "--cpu-used", 16, "-Q", timeout=1200)
@@ -102,6 +103,7 @@ class Clips(Case):
                                delta=frame)
 
     def test_seeking(self):
+        self.need(NORMAL)
         clip = self.clip("seeking.mp4")
         film = self.folder / "film.webm"
         excamera("encode", clip, "-o", film, "--no-scene-cut", "--cpu-used", 8, "-Q", timeout=1200)

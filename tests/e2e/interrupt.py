@@ -6,7 +6,7 @@ import pathlib
 import signal
 import subprocess
 
-from harness import EXCAMERA, Case, children, excamera, main, make_clip, wait_until
+from harness import EXCAMERA, LEVEL, NORMAL, Case, children, excamera, main, make_clip, wait_until
 
 
 class Running(Case):
@@ -17,7 +17,7 @@ class Running(Case):
         self.out = self.folder / "out"
         self.out.mkdir()
         self.trace = self.folder / "trace"
-        self.clip = make_clip(self.folder / "clip.y4m", "320x180", 60)
+        self.clip = make_clip(self.folder / "clip.y4m", "320x180" if LEVEL >= NORMAL else "96x64", 60)
         self.environment = {**os.environ, "TMPDIR": str(self.scratch)}
 
     def arguments(self, *options):
@@ -102,9 +102,11 @@ class Interrupted(Running):
         self.go_on(signal.SIGINT, whole_group=True)
 
     def test_resume_after_the_command_was_killed(self):
+        self.need(NORMAL)
         self.go_on(signal.SIGKILL, whole_group=False)
 
     def test_resume_after_all_was_killed(self):
+        self.need(NORMAL)
         self.go_on(signal.SIGKILL, whole_group=True)
 
     def test_resume_refuses_what_is_not_the_same(self):
@@ -155,6 +157,7 @@ class KilledWorkers(Running):
         self.assert_empty(self.scratch)
 
     def test_those_that_always_die_end_the_job(self):
+        self.need(NORMAL)
         process = self.start("-Q")
 
         def kill_all():
