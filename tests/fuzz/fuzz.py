@@ -97,8 +97,8 @@ def make_seeds(folder, excamera):
 
 
 def fuzz(name, build, seeds, seconds):
-    seconds = seconds if name in FILM else (seconds + 1) // 2
     """(name, passed, what to print)"""
+    seconds = seconds if name in FILM else (seconds + 1) // 2
     findings = build / "findings"
     findings.mkdir(exist_ok=True)
     environment = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1",
