@@ -163,8 +163,20 @@ class Run(Case):
         self.assertIn("collect.json", excamera("run", self.job, expect=1).stderr)
         excamera("run", expect=2)
         excamera("run", self.job, "--workers", "0", expect=2)
-        self.assertIn("digraph", excamera("run", EXAMPLES / "ring.json", "--dry-run",
-                                          text=True).stdout)
+
+    def test_drawings(self):
+        for job in ("ring", "grayscale", "encode"):
+            job = EXAMPLES / f"{job}.json"
+            drawn = excamera("run", job, "--dry-run", text=True).stdout
+            self.assertIn("digraph", drawn)
+            excamera("run", job, "--dry-run", "--draw", self.folder / "job.dot")
+            self.assertEqual((self.folder / "job.dot").read_text(), drawn)
+            if shutil.which("dot"):
+                excamera("run", job, "--dry-run", "--draw", self.folder / "job.svg")
+                self.assertIn("<svg", (self.folder / "job.svg").read_text())
+        self.assertEqual(excamera("run", "--print", "encode", text=True).stdout,
+                         (EXAMPLES / "encode.json").read_text())
+        excamera("run", "--print", "nothing", expect=2)
 
 
 if __name__ == "__main__":
