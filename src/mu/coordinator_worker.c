@@ -28,7 +28,7 @@ static bool is_member(const struct session *session, const struct member *member
 static bool is_instance(const struct member *member, const ProtobufCBinaryData *instance)
 {
     return instance->len == member->instance_size &&
-           memcmp(instance->data, member->instance, instance->len) == 0;
+           (instance->len == 0 || memcmp(instance->data, member->instance, instance->len) == 0);
 }
 
 /* Why it is not let in; NULL where it is. */
@@ -108,7 +108,8 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
     tell_held(session, hello);
     if (!member->came) {
         member->instance_size = hello->instance.len;
-        memcpy(member->instance, hello->instance.data, hello->instance.len);
+        if (hello->instance.len > 0)
+            memcpy(member->instance, hello->instance.data, hello->instance.len);
         crew_came(member, (int)hello->slots);
     }
 }
