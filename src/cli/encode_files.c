@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/output.h"
+#include "util/write.h"
 
 static bool ends_in(const char *name, const char *ending)
 {
@@ -124,9 +125,9 @@ static int copy_stream(int from, int to)
             return -ECANCELED;
         if (size <= 0)
             return size == 0 ? 0 : -errno;
-        for (ssize_t at = 0, written; at < size; at += written)
-            if ((written = write(to, bytes + at, (size_t)(size - at))) < 0)
-                return -errno;
+        int code = write_all(to, bytes, (size_t)size);
+        if (code < 0)
+            return code;
     }
 }
 

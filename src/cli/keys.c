@@ -133,7 +133,7 @@ static int write_leaf(struct keys *keys, int file, const char *path, struct erro
     return result;
 }
 
-static int write_all(struct keys *keys, struct error *error)
+static int write_keys(struct keys *keys, struct error *error)
 {
     char *path;
     int result = 0;
@@ -183,7 +183,7 @@ static int init(struct keys *keys)
     if (result == 0)
         result = make_folder(keys, &error);
     if (result == 0)
-        result = write_all(keys, &error);
+        result = write_keys(keys, &error);
     if (result < 0) {
         remove_written(keys);
         fprintf(stderr, "excamera keys: %s\n", error.message);

@@ -7,6 +7,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "util/write.h"
+
 enum {
     PIECE = 65536,
     LEVEL = 1,        /* docs/performance.md has what others cost and gain */
@@ -81,20 +83,6 @@ static ssize_t read_at(int file, uint8_t *bytes, size_t size, uint64_t at)
         have += (size_t)got;
     }
     return (ssize_t)have;
-}
-
-static int write_all(int file, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(file, bytes, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        bytes += written;
-        size -= (size_t)written;
-    }
-    return 0;
 }
 
 /* The base's bytes from `at` on, zeros beyond its end. */

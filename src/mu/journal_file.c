@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/write.h"
+
 enum { EPOCH_RECORD = JOURNAL_RECORD_HEADER + 8 };
 
 /* What a scan hands on to. */
@@ -36,22 +38,7 @@ static char *beside(const char *path, const char *ending)
     return asprintf(&made, "%s%s", path, ending) < 0 ? NULL : made;
 }
 
-/* 0 or a negative errno, as the functions below that have no `error`. */
-static int write_at(int fd, const uint8_t *data, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        ssize_t written = pwrite(fd, data, size, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        data += written;
-        size -= (size_t)written;
-        offset += (uint64_t)written;
-    }
-    return 0;
-}
-
+/* 0 or a negative errno. */
 static int sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -100,7 +87,7 @@ static int take_lock(struct journal_file *file, struct error *error)
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(file->lock, 0) != 0)
         return fail(file, "lock", -errno, error);
-    int code = write_at(file->lock, (uint8_t *)text, (size_t)length, 0);
+    int code = write_all_at(file->lock, text, (size_t)length, 0);
     return code < 0 ? fail(file, "lock", code, error) : 0;
 }
 
@@ -215,7 +202,7 @@ int journal_file_add(struct journal_file *file, uint8_t *records, size_t size, s
 {
     for (size_t at = 0; at < size;)
         at += journal_seal(records + at, file->size + at, file->size);
-    int code = write_at(file->fd, records, size, file->size);
+    int code = write_all_at(file->fd, records, size, file->size);
     if (code == 0 && fdatasync(file->fd) != 0)
         code = -errno;
     if (code < 0)
@@ -234,9 +221,9 @@ static int write_new(int fd, uint64_t epoch, uint8_t *records, size_t size, uint
     journal_seal(beginning + JOURNAL_HEADER, JOURNAL_HEADER, JOURNAL_HEADER);
     for (size_t at = 0; at < size;)
         at += journal_seal(records + at, sizeof beginning + at, sizeof beginning + at);
-    int code = write_at(fd, beginning, sizeof beginning, 0);
+    int code = write_all_at(fd, beginning, sizeof beginning, 0);
     if (code == 0)
-        code = write_at(fd, records, size, sizeof beginning);
+        code = write_all_at(fd, records, size, sizeof beginning);
     if (code == 0 && fsync(fd) != 0)
         code = -errno;
     *end = sizeof beginning + size;

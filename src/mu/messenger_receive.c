@@ -8,6 +8,7 @@
 
 #include "mu/messenger_private.h"
 #include "util/beneath.h"
+#include "util/write.h"
 
 static int out_of_memory(struct error *error)
 {
@@ -59,21 +60,6 @@ static int rename_part(struct messenger_receive *receive, struct error *error)
         code = -errno;
     close(parent);
     return code < 0 ? file_error(receive, code, error) : 0;
-}
-
-static int write_all(int file, const uint8_t *bytes, size_t size, uint64_t at)
-{
-    while (size > 0) {
-        ssize_t written = pwrite(file, bytes, size, (off_t)at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        bytes += written;
-        size -= (size_t)written;
-        at += (uint64_t)written;
-    }
-    return 0;
 }
 
 /* ---- by way of a rendezvous ---------------------------------------------------------------- */
@@ -140,7 +126,7 @@ static int finish(struct messenger_receive *receive, struct error *error)
 static int take(void *opaque, const uint8_t *bytes, size_t size)
 {
     struct messenger_receive *receive = opaque;
-    int code = write_all(receive->file, bytes, size, receive->written);
+    int code = write_all_at(receive->file, bytes, size, receive->written);
     receive->written += size;
     return code < 0 ? code : sha256_update(receive->sum, bytes, size);
 }
@@ -188,7 +174,7 @@ static int copy(struct messenger_receive *receive, struct error *error)
         if (got <= 0)
             return error_set(error, got < 0 ? -errno : -EIO, "cannot read a message's file: %s",
                              error_reason(got < 0 ? -errno : -EIO));
-        code = write_all(receive->file, buffer, (size_t)got, at);
+        code = write_all_at(receive->file, buffer, (size_t)got, at);
         if (code < 0)
             return file_error(receive, code, error);
         at += (uint64_t)got;

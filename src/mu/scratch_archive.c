@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/beneath.h"
+#include "util/write.h"
 
 /* Names are bytes, whatever the locale. Level 1: most of a scratch folder are pictures and what was compressed
  * before. */
@@ -221,20 +222,6 @@ static int take_path(struct unpacking *unpacking, struct archive_entry *entry)
     memcpy(unpacking->path, path, length);
     unpacking->path[length] = '\0';
     return beneath_is_path(unpacking->path) ? 0 : unpack_fail(unpacking, -EBADMSG);
-}
-
-static int write_all(int file, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(file, bytes, size);
-        if (written < 0 && errno != EINTR)
-            return -errno;
-        if (written > 0) {
-            bytes += written;
-            size -= (size_t)written;
-        }
-    }
-    return 0;
 }
 
 static int unpack_content(struct unpacking *unpacking, int file)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/write.h"
+
 struct spill {
     size_t limit;
     uint64_t file_limit;
@@ -123,18 +125,10 @@ static void free_slot(struct spill *spill, uint32_t slot)
 static int write_slot(struct spill *spill, uint32_t slot, size_t at, const uint8_t *bytes,
                       size_t size, struct error *error)
 {
-    off_t offset = (off_t)slot * SPILL_BLOCK + (off_t)at;
-    while (size > 0) {
-        ssize_t written = pwrite(spill->file, bytes, size, offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return error_set(error, -errno, "cannot write to a file in %s: %s", spill->folder,
-                             error_reason(-errno));
-        bytes += written;
-        size -= (size_t)written;
-        offset += written;
-    }
+    int code = write_all_at(spill->file, bytes, size, (uint64_t)slot * SPILL_BLOCK + at);
+    if (code < 0)
+        return error_set(error, code, "cannot write to a file in %s: %s", spill->folder,
+                         error_reason(code));
     return 0;
 }
 

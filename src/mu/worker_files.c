@@ -11,6 +11,7 @@
 
 #include "store/transfer.h"
 #include "util/beneath.h"
+#include "util/write.h"
 
 struct work {
     uv_work_t work;
@@ -75,20 +76,6 @@ static int work_queue(uv_loop_t *loop, struct work *work)
 }
 
 /* ---- Copying ------------------------------------------------------------------------------- */
-
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t count = write(fd, bytes, size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return -errno;
-        bytes += count;
-        size -= (size_t)count;
-    }
-    return 0;
-}
 
 static int copy_bytes(struct work *work, int out)
 {

@@ -6,22 +6,16 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/write.h"
+
 enum { PIECE = 256 * 1024 };
 
-static int write_all(struct transfer *transfer, const char *data, size_t size)
+static int write_piece(struct transfer *transfer, const char *data, size_t size)
 {
     transfer->writing = true;
-    while (size > 0) {
-        ssize_t written = write(transfer->out, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        data += written;
-        size -= (size_t)written;
-    }
-    transfer->writing = false;
-    return 0;
+    int code = write_all(transfer->out, data, size);
+    transfer->writing = code < 0;
+    return code;
 }
 
 /* Moves one piece; returns its size, 0 at the end. */
@@ -34,7 +28,7 @@ static ssize_t move(struct transfer *transfer, char *piece, struct sha256 *sha25
         return size < 0 ? -errno : 0;
     int code = sha256 != NULL ? sha256_update(sha256, piece, (size_t)size) : 0;
     if (code == 0 && transfer->out >= 0)
-        code = write_all(transfer, piece, (size_t)size);
+        code = write_piece(transfer, piece, (size_t)size);
     return code < 0 ? code : size;
 }
 
