@@ -82,31 +82,10 @@ static int fail(const struct error *error)
 
 /* ---- The job ------------------------------------------------------------------------------- */
 
-static int read_stream(struct run *run, FILE *stream, struct error *error)
-{
-    run->text = malloc(JOB_MOST_BYTES + 1);
-    if (run->text == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
-    run->size = fread(run->text, 1, JOB_MOST_BYTES + 1, stream);
-    if (ferror(stream))
-        return error_set(error, -EIO, "%s: %s", run->path, strerror(errno));
-    if (run->size > JOB_MOST_BYTES)
-        return error_set(error, -EFBIG, "%s has more than %d bytes", run->path, JOB_MOST_BYTES);
-    return 0;
-}
-
 static int load(struct run *run, struct error *error)
 {
-    bool is_input = strcmp(run->path, "-") == 0;
-    FILE *stream = is_input ? stdin : fopen(run->path, "rbe");
-    if (stream == NULL)
-        return error_set(error, -errno, "%s: %s", run->path, strerror(errno));
-    int code = read_stream(run, stream, error);
-    if (!is_input)
-        fclose(stream);
-    if (code == 0)
-        code = job_file_parse(is_input ? "standard input" : run->path, run->text, run->size,
-                              run->choice, run->choices, &run->job, error);
+    int code = job_file_load(run->path, run->choice, run->choices, &run->job, &run->text,
+                             &run->size, error);
     if (code == 0)
         code = local_digest(run->text, run->size, run->choice, run->choices, run->digest, error);
     return code;

@@ -394,10 +394,12 @@ static int read_file(const char *path, char *buffer, size_t *length, struct erro
 }
 
 int job_file_load(const char *path, const struct job_choice *choice, int choices, struct job **job,
-                  struct error *error)
+                  char **text, size_t *size, struct error *error)
 {
     size_t length = 0;
     *job = NULL;
+    if (text != NULL)
+        *text = NULL;
     char *buffer = malloc(JOB_MOST_BYTES + 1);
     if (buffer == NULL)
         return error_set(error, -ENOMEM, "out of memory");
@@ -405,6 +407,11 @@ int job_file_load(const char *path, const struct job_choice *choice, int choices
     if (code >= 0)
         code = job_file_parse(strcmp(path, "-") == 0 ? "standard input" : path, buffer, length,
                               choice, choices, job, error);
+    if (code >= 0 && text != NULL) {
+        *text = buffer;
+        *size = length;
+        return code;
+    }
     free(buffer);
     return code;
 }

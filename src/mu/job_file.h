@@ -17,10 +17,11 @@ struct job_choice {
     const char *value; /* as on a command line: "12", "true", any string */
 };
 
-/* Loads the job file `path` ("-": standard input). The job is the caller's to free; NULL on failure:
- * -EINVAL where the file is not a job, or what opening and reading it gave. */
+/* Loads the job file `path` ("-": standard input). The job is the caller's to free, as is the file's text,
+ * unless `text` is NULL; both NULL on failure: -EINVAL where the file is not a job, or what opening and
+ * reading it gave. */
 int job_file_load(const char *path, const struct job_choice *choice, int choices, struct job **job,
-                  struct error *error);
+                  char **text, size_t *size, struct error *error);
 
 /* The same from memory; `name` is what messages call it. */
 int job_file_parse(const char *name, const char *text, size_t length,

@@ -176,7 +176,7 @@ static struct world *world_new(const char *file, const struct job_choice *choice
     char path[NAME_SIZE];
     assert_non_null(world);
     snprintf(path, sizeof path, "%s/examples/%s", PROJECT_ROOT, file);
-    if (job_file_load(path, choice, choices, &world->job, &error) < 0)
+    if (job_file_load(path, choice, choices, &world->job, NULL, NULL, &error) < 0)
         fail_msg("%s", error.message);
     world->members = members;
     for (int group = 0; group < world->job->groups; group++) {

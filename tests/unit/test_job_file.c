@@ -596,16 +596,16 @@ static void files_are_read(void **state)
     int file = mkstemp(path);
     assert_true(file >= 0);
     assert_int_equal(write(file, base, strlen(base)), (ssize_t)strlen(base));
-    assert_int_equal(job_file_load(path, NULL, 0, &job, &error), 0);
+    assert_int_equal(job_file_load(path, NULL, 0, &job, NULL, NULL, &error), 0);
     job_free(job);
     assert_int_equal(ftruncate(file, JOB_MOST_BYTES + 1), 0);
-    assert_int_equal(job_file_load(path, NULL, 0, &job, &error), -EINVAL);
+    assert_int_equal(job_file_load(path, NULL, 0, &job, NULL, NULL, &error), -EINVAL);
     assert_non_null(strstr(error.message, "too long for a job file"));
     assert_int_equal(close(file), 0);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(job_file_load(path, NULL, 0, &job, &error), -ENOENT);
+    assert_int_equal(job_file_load(path, NULL, 0, &job, NULL, NULL, &error), -ENOENT);
     assert_non_null(strstr(error.message, path));
-    assert_int_equal(job_file_load("/tmp", NULL, 0, &job, &error), -EISDIR);
+    assert_int_equal(job_file_load("/tmp", NULL, 0, &job, NULL, NULL, &error), -EISDIR);
     assert_null(job);
 }
 

@@ -24,7 +24,7 @@ static struct job *load(const char *name, const struct job_choice *choice, int c
     struct job *job;
     struct error error = {0};
     snprintf(path, sizeof path, "%s/%s.json", examples, name);
-    if (job_file_load(path, choice, choices, &job, &error) < 0)
+    if (job_file_load(path, choice, choices, &job, NULL, NULL, &error) < 0)
         fail_msg("%s", error.message);
     return job;
 }
