@@ -21,6 +21,19 @@ void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
     MAKE(8x8, 8, 8)                                                                                \
     MAKE(4x4, 4, 4)
 
+/* Makes a level's kernels of one block size from its six_tap() and bilinear(), which take any. */
+#define XC_MAKE_INTER(name, width, height)                                                         \
+    static void six_tap_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,            \
+                               ptrdiff_t source_stride, int x, int y)                              \
+    {                                                                                              \
+        six_tap(to, to_stride, source, source_stride, x, y, width, height);                        \
+    }                                                                                              \
+    static void bilinear_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,           \
+                                ptrdiff_t source_stride, int x, int y)                             \
+    {                                                                                              \
+        bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
+    }
+
 /* Before a short loop over neighbours: keeps the compiler from unrolling it into scalar code before
  * it looks for vectors. */
 #define XC_KEEP_LOOP _Pragma("GCC unroll 1")

@@ -4,9 +4,8 @@
  * a direction, which are then filtered in registers, one after the other as the format wants.
  */
 #include <immintrin.h>
-#include <string.h>
 
-#include "vp8/dsp/dsp_x86.h"
+#include "vp8/dsp/lanes_x86.h"
 
 /* Limits of an edge, in each lane. */
 struct thresholds {
@@ -156,18 +155,6 @@ XC_INLINE void interleave(__m128i *v, int count)
         v[i] = t[i]; // cppcheck-suppress uninitvar
 }
 
-XC_INLINE __m128i load4(const uint8_t *from)
-{
-    int32_t word;
-    memcpy(&word, from, sizeof word);
-    return _mm_cvtsi32_si128(word);
-}
-
-XC_INLINE __m128i load8(const uint8_t *from)
-{
-    return _mm_loadl_epi64((const __m128i *)from);
-}
-
 /* Where the sixteen rows of a block lie: one plane's, or eight each of two. */
 struct rows {
     uint8_t *upper, *lower;
@@ -199,8 +186,7 @@ XC_INLINE void store_columns4(__m128i v[4], const struct rows *rows, int x)
     interleave(v, 4);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
-        int32_t word = _mm_cvtsi128_si32(v[i / 4]);
-        memcpy(row_at(rows, i) + x, &word, sizeof word);
+        store4(row_at(rows, i) + x, v[i / 4]);
         v[i / 4] = _mm_srli_si128(v[i / 4], 4);
     }
 }

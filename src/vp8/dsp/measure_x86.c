@@ -1,19 +1,14 @@
 /* Difference measures for x86. Sums of absolute differences and of squares are left to C, of which
  * compilers make what could be written here. */
 #include <immintrin.h>
-#include <string.h>
 
 #include "vp8/dsp/dsp_c.h"
-#include "vp8/dsp/dsp_x86.h"
+#include "vp8/dsp/lanes_x86.h"
 
 /* Eight samples, or four and four zeros, as 16 bits. */
 XC_INLINE __m128i load_wide(const uint8_t *from, int width)
 {
-    int32_t word;
-    if (width >= 8)
-        return _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)from), _mm_setzero_si128());
-    memcpy(&word, from, sizeof word);
-    return _mm_unpacklo_epi8(_mm_cvtsi32_si128(word), _mm_setzero_si128());
+    return _mm_unpacklo_epi8(width >= 8 ? load8(from) : load4(from), _mm_setzero_si128());
 }
 
 XC_INLINE __m128i differences(const uint8_t *a, const uint8_t *b, int width)

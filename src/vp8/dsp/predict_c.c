@@ -92,18 +92,7 @@ static inline __attribute__((always_inline)) void bilinear(uint8_t *to, ptrdiff_
     }
 }
 
-#define MAKE_INTER(name, width, height)                                                            \
-    static void six_tap_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,            \
-                               ptrdiff_t source_stride, int x, int y)                              \
-    {                                                                                              \
-        six_tap(to, to_stride, source, source_stride, x, y, width, height);                        \
-    }                                                                                              \
-    static void bilinear_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,           \
-                                ptrdiff_t source_stride, int x, int y)                             \
-    {                                                                                              \
-        bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
-    }
-XC_FOR_BLOCK_SIZES(MAKE_INTER)
+XC_FOR_BLOCK_SIZES(XC_MAKE_INTER)
 
 /* ---- Intra prediction ---------------------------------------------------------------------- */
 

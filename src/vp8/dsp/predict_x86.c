@@ -6,38 +6,20 @@
 #include <string.h>
 
 #include "vp8/dsp/dsp_c.h"
-#include "vp8/dsp/dsp_x86.h"
+#include "vp8/dsp/lanes_x86.h"
 #include "vp8/tables.h"
-
-XC_INLINE __m128i load16(const uint8_t *from)
-{
-    return _mm_loadu_si128((const __m128i *)from);
-}
 
 /* ---- Inter prediction ---------------------------------------------------------------------- */
 
 #ifdef __SSSE3__
 
-XC_INLINE __m128i load4(const uint8_t *from)
-{
-    int32_t word;
-    memcpy(&word, from, sizeof word);
-    return _mm_cvtsi32_si128(word);
-}
-
-XC_INLINE __m128i load8(const uint8_t *from)
-{
-    return _mm_loadl_epi64((const __m128i *)from);
-}
-
 /* Stores the first `width` samples, 4 or 8. */
 XC_INLINE void store(uint8_t *to, __m128i samples, int width)
 {
-    int32_t word = _mm_cvtsi128_si32(samples);
     if (width == 8)
         _mm_storel_epi64((__m128i *)to, samples);
     else
-        memcpy(to, &word, sizeof word);
+        store4(to, samples);
 }
 
 /* Two taps in each 16-bit lane, for the samples of a pair. */
@@ -281,18 +263,7 @@ XC_INLINE void bilinear(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrd
     }
 }
 
-#define MAKE_INTER(name, width, height)                                                            \
-    static void six_tap_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,            \
-                               ptrdiff_t source_stride, int x, int y)                              \
-    {                                                                                              \
-        six_tap(to, to_stride, source, source_stride, x, y, width, height);                        \
-    }                                                                                              \
-    static void bilinear_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,           \
-                                ptrdiff_t source_stride, int x, int y)                             \
-    {                                                                                              \
-        bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
-    }
-XC_FOR_BLOCK_SIZES(MAKE_INTER)
+XC_FOR_BLOCK_SIZES(XC_MAKE_INTER)
 
 #define SET_INTER(name, width, height)                                                             \
     dsp->six_tap[i] = six_tap_##name;                                                              \

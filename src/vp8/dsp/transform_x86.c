@@ -4,23 +4,9 @@
  * broken streams whose values between the two passes are too large go to the C kernel.
  */
 #include <immintrin.h>
-#include <string.h>
 
 #include "vp8/dsp/dsp_c.h"
-#include "vp8/dsp/dsp_x86.h"
-
-XC_INLINE __m128i load4(const uint8_t *from)
-{
-    int32_t word;
-    memcpy(&word, from, sizeof word);
-    return _mm_cvtsi32_si128(word);
-}
-
-XC_INLINE void store4(uint8_t *to, __m128i samples)
-{
-    int32_t word = _mm_cvtsi128_si32(samples);
-    memcpy(to, &word, sizeof word);
-}
+#include "vp8/dsp/lanes_x86.h"
 
 XC_INLINE __m128i swap_halves(__m128i a)
 {
