@@ -17,15 +17,9 @@
 #include <time.h>
 #include <zstd.h>
 
-enum { RUNS = 9 };
+#include "must.h"
 
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "bench: line %d: not so: %s\n", __LINE__, #condition);                 \
-            exit(EXIT_FAILURE);                                                                    \
-        }                                                                                          \
-    } while (0)
+enum { RUNS = 9 };
 
 struct bytes {
     uint8_t *bytes;

@@ -19,15 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 50, LINES = 4 * ROUNDS, SIZE = 2400000, PATH_SIZE = 256 };
+#include "must.h"
 
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "bench: line %d: not so: %s\n", __LINE__, #condition);                 \
-            exit(EXIT_FAILURE);                                                                    \
-        }                                                                                          \
-    } while (0)
+enum { ROUNDS = 50, LINES = 4 * ROUNDS, SIZE = 2400000, PATH_SIZE = 256 };
 
 static const char job[] =
     "{\"format\": 1, \"job\": \"handover\",\n"

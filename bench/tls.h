@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "must.h"
 #include "net/tls.h"
 
 enum {
@@ -14,14 +15,6 @@ enum {
     MESSAGE = 100,
     IDLE = 4000,
 };
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "bench: line %d: not so: %s\n", __LINE__, #condition);                 \
-            exit(EXIT_FAILURE);                                                                    \
-        }                                                                                          \
-    } while (0)
 
 /* What a server's process has to say when it is done. */
 struct report {
