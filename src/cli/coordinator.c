@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "cli/options.h"
+#include "cli/trace.h"
 #include "mu/coordinator.h"
 
 static const char usage[] =
@@ -88,8 +89,8 @@ static void on_note(void *opaque, const char *sentence)
 
 static void on_trace(void *opaque, const char *line)
 {
-    struct service *service = opaque;
-    fprintf(service->trace, "%s\n", line);
+    const struct service *service = opaque;
+    trace_line(service->trace, line);
 }
 
 /* ---- Serving ------------------------------------------------------------------------------- */
@@ -173,14 +174,9 @@ static int find_scratch(struct service *service, struct error *error)
 
 static int open_trace(struct service *service, struct error *error)
 {
-    if (service->trace_path == NULL)
-        return 0;
-    service->trace = fopen(service->trace_path, "ae");
-    if (service->trace == NULL)
-        return error_set(error, -errno, "%s: %s", service->trace_path, strerror(errno));
-    setvbuf(service->trace, NULL, _IOLBF, 0); /* what was said is there, whatever comes */
-    service->options.trace = on_trace;
-    return 0;
+    int code = trace_open(service->trace_path, "ae", &service->trace, error);
+    service->options.trace = service->trace != NULL ? on_trace : NULL;
+    return code;
 }
 
 static int prepare(struct service *service, struct error *error)
@@ -224,8 +220,7 @@ static void release(struct service *service)
     free(service->advertise_host);
     free(service->program);
     free(service->scratch);
-    if (service->trace != NULL)
-        fclose(service->trace);
+    trace_close(service->trace, service->trace_path, &(struct error){0});
 }
 
 /* ---- The command line ---------------------------------------------------------------------- */

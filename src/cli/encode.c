@@ -1,5 +1,4 @@
 /* `excamera encode`: a film in, a film out. */
-#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
@@ -67,8 +66,7 @@ static const struct option long_options[] = {
 
 struct command_line {
     struct encode_options encode;
-    int jobs; /* tasks at once; 0: not said */
-    const char *trace;
+    int jobs;                    /* tasks at once; 0: not said */
     struct submit_access access; /* host NULL: on this machine */
     bool quiet, json, help;
     struct progress progress;
@@ -186,7 +184,7 @@ static bool take_option(int id, struct command_line *line)
     case SUBMIT_KEYS:
         return submit_take_option(&line->access, id, optarg);
     case OPTION_TRACE:
-        line->trace = optarg;
+        encode->trace = optarg;
         return true;
     case OPTION_CPU_USED:
         return take_int("--cpu-used", 0, VPX_ENCODER_FASTEST, &encode->cpu_used);
@@ -223,7 +221,7 @@ static bool check_place(const struct command_line *line)
     bool elsewhere = encode->access != NULL;
     if (elsewhere && (line->access.keys == NULL || encode->store == NULL))
         return complain("--coordinator goes with --keys and --store");
-    if (elsewhere && (encode->keep != NULL || line->trace != NULL || line->jobs > 0))
+    if (elsewhere && (encode->keep != NULL || encode->trace != NULL || line->jobs > 0))
         return complain("--keep, --trace and --jobs are of encodes on this machine");
     if (!elsewhere && (line->access.keys != NULL || encode->store != NULL || encode->spare > 0 ||
                        encode->cost > 0))
@@ -293,21 +291,6 @@ static int run_encode(struct command_line *line)
     return EXIT_SUCCESS;
 }
 
-static int trace_and_run(struct command_line *line)
-{
-    if (line->trace == NULL)
-        return run_encode(line);
-    FILE *trace = line->encode.trace = fopen(line->trace, "we");
-    if (trace != NULL)
-        setvbuf(trace, NULL, _IOLBF, 0); /* what was said is there, whatever comes */
-    int status = trace != NULL ? run_encode(line) : EXIT_FAILURE;
-    if ((trace == NULL || fclose(trace) != 0) && (trace == NULL || status == EXIT_SUCCESS)) {
-        fprintf(stderr, "excamera encode: %s: %s\n", line->trace, strerror(errno));
-        status = EXIT_FAILURE;
-    }
-    return status;
-}
-
 int command_encode(int argc, char **argv)
 {
     struct command_line line = {
@@ -325,7 +308,7 @@ int command_encode(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     share_out(&line);
-    int status = trace_and_run(&line);
+    int status = run_encode(&line);
     free(line.access.host);
     return status;
 }

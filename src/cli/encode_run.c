@@ -186,12 +186,6 @@ static void on_progress_elsewhere(void *opaque, const struct submit_progress *pr
     tell_progress(opaque, progress->amount, progress->in_state);
 }
 
-static void on_trace(void *opaque, const char *line)
-{
-    struct encode *encode = opaque;
-    fprintf(encode->options->trace, "%s\n", line);
-}
-
 static void on_note(void *opaque, const char *sentence)
 {
     fprintf(stderr, "excamera encode: %s\n", sentence);
@@ -237,7 +231,7 @@ static int run_here(struct encode *encode, struct error *error)
         .workers = options->workers,
         .slots = options->slots,
         .time_ms = options->time_ms,
-        .trace = options->trace != NULL ? on_trace : NULL,
+        .trace = options->trace,
         .note = options->verbose ? on_note : NULL,
         .progress = on_progress,
         .opaque = encode,

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "cli/submit.h"
 #include "media/input.h"
@@ -33,10 +32,10 @@ struct encode_options {
     const char *input;  /* a film, or "-" for Y4M on standard input */
     const char *output; /* ends in .webm or .ivf; or "-" for WebM on standard output */
     bool overwrite;
-    bool resume;      /* go on where an earlier run to the same output was left */
-    const char *keep; /* a folder for all intermediate files, which stay there; or NULL */
-    FILE *trace;      /* for what happens, a line of JSON each; or NULL */
-    bool verbose;     /* tells of workers that come to grief, on standard error */
+    bool resume;       /* go on where an earlier run to the same output was left */
+    const char *keep;  /* a folder for all intermediate files, which stay there; or NULL */
+    const char *trace; /* as struct local_options has it */
+    bool verbose;      /* tells of workers that come to grief, on standard error */
     int chunk_frames, batch_chunks;
     int quality, cpu_used;
     int64_t start, frames; /* of the film: first frame from 0; at most, 0 for all */

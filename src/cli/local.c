@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/build.h"
+#include "cli/trace.h"
 
 enum { PROGRESS_MS = 250 };
 
@@ -22,7 +23,8 @@ struct local {
     const struct local_options *options;
     char build[SHA256_HEX_SIZE];
     char *program, *objects, *journal, *scratch;
-    char *keep; /* absolute, or NULL */
+    char *keep;  /* absolute, or NULL */
+    FILE *trace; /* NULL: none */
     uv_loop_t loop;
     uv_signal_t signal[SIGNALS];
     uv_timer_t timer;
@@ -123,8 +125,8 @@ static void on_ended(void *opaque, const struct error *failure)
 
 static void on_trace(void *opaque, const char *line)
 {
-    const struct local_options *options = ((struct local *)opaque)->options;
-    options->trace(options->opaque, line);
+    const struct local *local = opaque;
+    trace_line(local->trace, line);
 }
 
 static void on_note(void *opaque, const char *sentence)
@@ -194,7 +196,7 @@ static int add_job(struct local *local, struct error *error)
         .slots = options->slots,
         .window = options->window,
         .time_ms = options->time_ms,
-        .trace = options->trace != NULL ? on_trace : NULL,
+        .trace = local->trace != NULL ? on_trace : NULL,
         .ended = on_ended,
         .opaque = local,
     };
@@ -232,9 +234,16 @@ int local_run(const struct local_options *options, struct error *error)
     if (code == 0)
         code = build_program(&local.program, error);
     if (code == 0)
+        code = trace_open(options->trace, "we", &local.trace, error);
+    if (code == 0)
         code = prepare(&local, error);
     if (code == 0)
         code = serve(&local, error);
+    struct error lost;
+    if (trace_close(local.trace, options->trace, &lost) < 0 && code == 0) {
+        *error = lost;
+        code = lost.code;
+    }
     if (local.scratch != NULL)
         local_remove_tree(local.scratch);
     free(local.scratch);

@@ -41,9 +41,9 @@ struct local_options {
     const char *keep;   /* a folder for the scratch folders of actors that are done; or NULL */
     const char *launch; /* as struct coordinator_options has it */
     int workers, spare, slots, window;
-    uint64_t time_ms; /* that it may take; 0: no limit */
-    /* As struct coordinator_job_options has them; may be NULL. */
-    void (*trace)(void *opaque, const char *line);
+    uint64_t time_ms;  /* that it may take; 0: no limit */
+    const char *trace; /* a file for what happens, a line of JSON each; or NULL */
+    /* As struct coordinator_options has it; may be NULL. */
     void (*note)(void *opaque, const char *sentence);
     /* Called a few times a second, and when a signal comes. May be NULL. */
     void (*progress)(void *opaque, const struct coordinator_job *job);

@@ -64,14 +64,13 @@ struct run {
     uint64_t time_ms;
     double cost;
     struct submit_access access; /* host NULL: on this machine */
-    const char *store, *keep, *trace_path, *drawing, *launch;
+    const char *store, *keep, *trace, *drawing, *launch;
     bool dry_run, verbose, print;
 
     char *text; /* of the job file */
     size_t size;
     struct job *job;
     char digest[SHA256_HEX_SIZE];
-    FILE *trace;
 };
 
 static int fail(const struct error *error)
@@ -145,25 +144,9 @@ static int draw(const struct run *run, struct error *error)
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static void on_trace(void *opaque, const char *line)
-{
-    struct run *run = opaque;
-    fprintf(run->trace, "%s\n", line);
-}
-
 static void on_note(void *opaque, const char *sentence)
 {
     fprintf(stderr, "excamera run: %s\n", sentence);
-}
-
-static int open_trace(struct run *run, struct error *error)
-{
-    if (run->trace_path == NULL)
-        return 0;
-    run->trace = fopen(run->trace_path, "we");
-    if (run->trace != NULL)
-        setvbuf(run->trace, NULL, _IOLBF, 0); /* what was said is there, whatever comes */
-    return run->trace ? 0 : error_set(error, -errno, "%s: %s", run->trace_path, strerror(errno));
 }
 
 static int run_in(struct run *run, const struct local_folder *folder, struct error *error)
@@ -179,7 +162,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .slots = run->slots ? (int)run->slots : 1,
         .window = (int)run->window,
         .time_ms = run->time_ms,
-        .trace = run->trace != NULL ? on_trace : NULL,
+        .trace = run->trace,
         .note = run->verbose ? on_note : NULL,
         .opaque = run,
     };
@@ -189,9 +172,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
 static int run_job(struct run *run, struct error *error)
 {
     struct local_folder folder = {0};
-    int code = open_trace(run, error);
-    if (code == 0)
-        code = run->store != NULL ? local_folder_take(run->store, &folder, error)
+    int code = run->store != NULL ? local_folder_take(run->store, &folder, error)
                                   : local_folder_make(&folder, error);
     if (code == 0)
         code = run_in(run, &folder, error);
@@ -199,8 +180,6 @@ static int run_job(struct run *run, struct error *error)
         local_folder_leave(&folder);
     else
         local_folder_remove(&folder);
-    if (run->trace != NULL && fclose(run->trace) != 0 && code == 0)
-        code = error_set(error, -errno, "%s: %s", run->trace_path, strerror(errno));
     return code;
 }
 
@@ -279,7 +258,7 @@ static bool take_option(struct run *run, int option)
         run->store = optarg;
         return true;
     case 't':
-        run->trace_path = optarg;
+        run->trace = optarg;
         return true;
     case 'k':
         run->keep = optarg;
