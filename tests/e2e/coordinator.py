@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+import collect
 from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, wait_until
 
 # Parts that take a while, and one who collects them.
@@ -27,21 +28,7 @@ COLLECT = {
             "work": {"run": {"argv": ["sh", "-c",
                                       "sleep ${seconds}.1; echo $$(cat word) ${index} >part"]},
                      "on": {"ok": "hand-in"}},
-            "hand-in": {"send": {"to": "collect", "name": "part", "file": "part"},
-                        "on": {"ok": "done"}},
-            "gather": {
-                "run": {"argv": ["sh", "-euc", """
-                            n=0; : >sum
-                            while test $$n -lt ${parts}; do
-                                echo "await part $$n" >&3; read -r answer <&3
-                                test "$$answer" = ready
-                                cat part-$$(printf %06d $$n) >>sum; n=$$((n + 1))
-                            done"""],
-                        "points": {"part": {"receive": {"from": "part-${number}", "name": "part",
-                                                        "file": "part-${number}"}}}},
-                "on": {"ok": "deliver"}},
-            "deliver": {"put": {"file": "sum", "key": "sum"}, "on": {"ok": "done"}},
-            "done": {"quit": {}}}}}
+            **collect.STATES}}}
 
 
 class Server:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import collect
 from harness import EXCAMERA, ROOT, Case, excamera, ffmpeg, main, run
 
 EXAMPLES = ROOT / "examples"
@@ -22,21 +23,7 @@ COLLECT = {
         "states": {
             "work": {"run": {"argv": ["sh", "-c", "sleep ${seconds}.2; echo ${actor} >part"]},
                      "on": {"ok": "hand-in"}},
-            "hand-in": {"send": {"to": "collect", "name": "part", "file": "part"},
-                        "on": {"ok": "done"}},
-            "gather": {
-                "run": {"argv": ["sh", "-euc", """
-                            n=0; : >sum
-                            while test $$n -lt ${parts}; do
-                                echo "await part $$n" >&3; read -r answer <&3
-                                test "$$answer" = ready
-                                cat part-$$(printf %06d $$n) >>sum; n=$$((n + 1))
-                            done"""],
-                        "points": {"part": {"receive": {"from": "part-${number}", "name": "part",
-                                                        "file": "part-${number}"}}}},
-                "on": {"ok": "deliver"}},
-            "deliver": {"put": {"file": "sum", "key": "sum"}, "on": {"ok": "done"}},
-            "done": {"quit": {}}}}}
+            **collect.STATES}}}
 SUM = "".join(f"part-{number:06d}\n" for number in range(12))
 
 
