@@ -156,15 +156,19 @@ static int take_work(json_t *object, struct invocation *invocation, struct error
     if (code == 0 && json_object_get(object, "patience_ms") != NULL)
         code = take_number(object, "patience_ms", 1, INT64_C(1000) * JOB_MOST_SECONDS,
                            &invocation->patience_ms, error);
+    if (code == 0 && json_object_get(object, "life_ms") != NULL)
+        code = take_number(object, "life_ms", 1, INT64_C(1000) * JOB_MOST_SECONDS,
+                           &invocation->life_ms, error);
     return code;
 }
 
 /* All but the credentials. */
 static int take_rest(json_t *object, struct invocation *invocation, struct error *error)
 {
-    static const char *const allowed[] = {
-        "format",     "build",       "job",     "worker", "token",       "coordinator", "store",
-        "rendezvous", "credentials", "scratch", "slots",  "patience_ms", "keep",        NULL};
+    static const char *const allowed[] = {"format",      "build",       "job",   "worker",
+                                          "token",       "coordinator", "store", "rendezvous",
+                                          "credentials", "scratch",     "slots", "patience_ms",
+                                          "keep",        "life_ms",     NULL};
     uint64_t format, worker = 0;
     if (!json_is_object(object))
         return error_set(error, -EINVAL, "the invocation is not a JSON object");
@@ -297,13 +301,15 @@ static json_t *pack(const struct invocation *invocation, const char *pem)
     char token[2 * INVOCATION_MOST_TOKEN + 1] = "";
     for (size_t i = 0; i < invocation->token_size; i++)
         snprintf(token + 2 * i, 3, "%02x", invocation->token[i]);
-    return json_pack("{s:i, s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:s*}", "format",
-                     FORMAT, "build", invocation->build, "job", invocation->job, "worker",
+    json_t *life = invocation->life_ms > 0 ? json_integer((json_int_t)invocation->life_ms) : NULL;
+    return json_pack("{s:i, s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:s, s:s, s:I, s:I, s:s*, s:o*}",
+                     "format", FORMAT, "build", invocation->build, "job", invocation->job, "worker",
                      (json_int_t)invocation->worker, "token", token, "coordinator",
                      pack_place(&invocation->coordinator), "rendezvous",
                      pack_rendezvous(invocation), "credentials", pem, "store", invocation->store,
                      "scratch", invocation->scratch, "slots", (json_int_t)invocation->slots,
-                     "patience_ms", (json_int_t)invocation->patience_ms, "keep", invocation->keep);
+                     "patience_ms", (json_int_t)invocation->patience_ms, "keep", invocation->keep,
+                     "life_ms", life);
 }
 
 /* The credentials are sound, since credentials_write() took them: to read them again would take longer

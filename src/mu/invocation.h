@@ -15,6 +15,7 @@
  *         "scratch": "/tmp",               a folder that is there, as an absolute path
  *         "slots": 4,                      commands at once
  *         "patience_ms": 300000,           how long it waits for a coordinator that is gone (optional)
+ *         "life_ms": 900000,               until it is ended from outside, as engines do (optional)
  *         "keep": "/home/me/kept"          a folder that is there, as an absolute path: where an actor's files
  *                                          go when it has ended well, in one named after it (optional)
  *     }
@@ -57,6 +58,7 @@ struct invocation {
     char *keep; /* NULL: files go when an actor ends */
     uint32_t slots;
     uint64_t patience_ms;
+    uint64_t life_ms; /* from now on; 0: no limit */
 };
 
 /* Reads a document. -EINVAL with a reason where anything is not as above, -ENOMEM. On failure

@@ -43,6 +43,8 @@ static int copy_options(struct worker *worker, const struct worker_options *opti
     worker->number = invocation->worker;
     worker->slots = invocation->slots;
     worker->patience_ms = invocation->patience_ms;
+    worker->dies_at =
+        invocation->life_ms > 0 ? uv_now(worker->loop) + invocation->life_ms : UINT64_MAX;
     memcpy(worker->token, invocation->token, invocation->token_size);
     worker->token_size = invocation->token_size;
     RAND_bytes(worker->instance, sizeof worker->instance); /* without them, two are taken for one */

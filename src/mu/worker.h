@@ -1,7 +1,8 @@
 /*
  * A worker: dials the coordinator that its invocation names, says what it is, and does what it is asked
- * until it is dismissed, or until the coordinator was gone for its patience (docs/protocol.md). It decides
- * nothing, and leaves nothing behind. On a libuv loop, used from its thread alone.
+ * until it is dismissed, until the coordinator was gone for its patience, or until the life that the invocation
+ * gives it is over (docs/protocol.md). It decides nothing, and leaves nothing behind. On a libuv loop, used
+ * from its thread alone.
  *
  * - Its folder (mode 0700) lies in the job's; what dead workers of the job have left there it removes.
  * - Each attempt at an actor has a scratch folder of its own, which is removed when the attempt is over, or

@@ -37,6 +37,7 @@ struct worker {
     char **slot_argv;
     uint32_t number, slots;
     uint64_t patience_ms;
+    uint64_t dies_at; /* in the loop's milliseconds; UINT64_MAX: not by itself */
     uint8_t token[INVOCATION_MOST_TOKEN];
     size_t token_size;
     uint8_t instance[16]; /* random: of this process */

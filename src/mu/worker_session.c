@@ -98,6 +98,8 @@ static void send_hello(struct worker *worker, Mu__WorkerHello *who)
     who->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     who->facts = worker->facts;
     who->epoch = worker->epoch;
+    if (worker->dies_at != UINT64_MAX && worker->dies_at > uv_now(worker->loop))
+        who->life_ms = worker->dies_at - uv_now(worker->loop);
     hello.protocol = MU_PROTOCOL;
     hello.version = worker->version;
     hello.build = worker->build;
@@ -432,6 +434,8 @@ static void give_up(struct worker *worker)
 void worker_session_tick(struct worker *worker)
 {
     uint64_t now = uv_now(worker->loop);
+    if (!worker->ending && now >= worker->dies_at)
+        worker_stop(worker, "its time is over");
     if (worker->ending) {
         if (worker->channel != NULL && now >= worker->dial_at)
             channel_abort(worker->channel, NULL);

@@ -52,6 +52,7 @@ static char *document(void)
         .scratch = "/tmp",
         .slots = 3,
         .patience_ms = 1234,
+        .life_ms = 900000,
     };
     struct error error;
     char *text;
@@ -80,6 +81,7 @@ static void what_is_written_is_read(void **state)
     assert_string_equal(read.scratch, "/tmp");
     assert_int_equal(read.slots, 3);
     assert_int_equal(read.patience_ms, 1234);
+    assert_int_equal(read.life_ms, 900000);
     assert_non_null(read.credentials.own->key);
     assert_null(read.credentials.authority->key);
     invocation_release(&read);
@@ -123,6 +125,7 @@ static void all_else_is_refused(void **state)
         refuse(members[i], json_integer(-1));
     }
     refuse("patience_ms", json_integer(0));
+    refuse("life_ms", json_integer(0));
     refuse("slots", json_integer(INVOCATION_MOST_SLOTS + 1));
     refuse("worker", json_integer(INT64_C(4294967296)));
     refuse("format", json_integer(2));

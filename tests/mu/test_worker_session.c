@@ -159,6 +159,20 @@ static void without_its_coordinator_it_ends_in_time(void **state)
     farm_listen(farm);
 }
 
+static void its_life_is_told_and_ends(void **state)
+{
+    struct farm *farm = *state;
+    farm->invocation.life_ms = 3000;
+    farm_start(farm);
+    assert_in_range(farm->hello->hello->worker->life_ms, 1, 3000);
+    ask_sh(farm, CALL("a", 1), "sleep 1000 & sleep 1000", NULL);
+    farm_cut(farm);
+    UNTIL(farm, farm->hellos == 2);
+    assert_in_range(farm->hello->hello->worker->life_ms, 1, 2999); /* it runs on */
+    farm_expect_end(farm);
+    assert_int_equal(farm->status, 1);
+}
+
 static void a_signal_ends_it(void **state)
 {
     struct farm *farm = *state;
@@ -196,6 +210,7 @@ int main(void)
         FARM_TEST(a_refused_worker_ends),
         FARM_TEST(another_build_ends_at_once),
         FARM_TEST(without_its_coordinator_it_ends_in_time),
+        FARM_TEST(its_life_is_told_and_ends),
         FARM_TEST(a_signal_ends_it),
         FARM_TEST(killed_it_leaves_no_processes),
     };
