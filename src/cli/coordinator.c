@@ -10,6 +10,7 @@
 
 #include "cli/build.h"
 #include "cli/commands.h"
+#include "cli/engine_choice.h"
 #include "cli/local.h"
 #include "cli/options.h"
 #include "cli/trace.h"
@@ -40,8 +41,9 @@ static const char usage[] =
     "                       until one that is gone is given up; 30 by default\n"
     "      --workers N      at most at a time, for all jobs; one for each core by default\n"
     "      --slots N        commands that each worker runs at once; 1 by default\n"
-    "      --launch COMMAND starts a worker, as in 'ssh host excamera worker --invocation -';\n"
-    "                       by default they are processes of this machine\n"
+    "      --engine NAME    what starts the workers: local (this machine), or command\n"
+    "      --engine-opt KEY=VALUE\n"
+    "                       an option of that engine, as excamera(1) tells; may come again\n"
     "      --launch-patience SECONDS\n"
     "                       until one that has not come is replaced; 120 by default\n"
     "      --price AMOUNT   what a worker's second costs, for jobs with a limit\n"
@@ -61,6 +63,7 @@ enum { MOST_WORKERS = 1 << 20, MOST_RENDEZVOUS = 64 };
 
 struct service {
     struct coordinator_options options;
+    struct engine_choice_line engine;
     struct coordinator_place place[MOST_RENDEZVOUS];
     char *host[MOST_RENDEZVOUS], *listen_host, *advertise_host;
     const char *keys, *trace_path;
@@ -192,6 +195,7 @@ static int prepare(struct service *service, struct error *error)
         code = open_trace(service, error);
     service->options.build = service->build;
     service->options.program = service->program;
+    service->options.choice = engine_choice_of(&service->engine);
     return code;
 }
 
@@ -301,9 +305,9 @@ static bool take_option(struct service *service, int option)
         return take_number("--workers", MOST_WORKERS, &options->workers);
     case 'S':
         return take_number("--slots", 1024, &options->slots);
-    case 'L':
-        options->launch = optarg;
-        return true;
+    case ENGINE_CHOICE_NAME:
+    case ENGINE_CHOICE_OPTION:
+        return engine_choice_take(&service->engine, option, optarg);
     case 'p':
         return options_amount("--price", optarg, &options->price);
     case 'c':
@@ -332,7 +336,7 @@ static int take_options(struct service *service, int argc, char **argv)
         {"rendezvous-patience", required_argument, NULL, 'R'},
         {"workers", required_argument, NULL, 'w'},
         {"slots", required_argument, NULL, 'S'},
-        {"launch", required_argument, NULL, 'L'},
+        ENGINE_CHOICE_OPTIONS,
         {"launch-patience", required_argument, NULL, 'P'},
         {"price", required_argument, NULL, 'p'},
         {"scratch", required_argument, NULL, 'c'},

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/encode_run.h"
+#include "cli/engine_choice.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
     {"time", required_argument, NULL, OPTION_TIME},
     {"cost", required_argument, NULL, OPTION_COST},
     SUBMIT_OPTIONS,
+    ENGINE_CHOICE_OPTIONS,
     {"resume", no_argument, NULL, OPTION_RESUME},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'Q'},
@@ -68,6 +70,7 @@ struct command_line {
     struct encode_options encode;
     int jobs;                    /* tasks at once; 0: not said */
     struct submit_access access; /* host NULL: on this machine */
+    struct engine_choice_line engine;
     bool quiet, json, help;
     struct progress progress;
 };
@@ -88,6 +91,9 @@ static void usage(void)
         "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
         "  -j, --jobs COUNT       tasks at work at once (the number of cores)\n"
         "      --workers COUNT    worker processes that they are spread over (1)\n"
+        "      --engine NAME      what starts the workers: local (this machine), or command\n"
+        "      --engine-opt KEY=VALUE\n"
+        "                         an option of that engine, as excamera(1) tells\n"
         "      --start FRAME      begin with this frame, counted from 0\n"
         "      --frames COUNT     encode at most so many frames\n"
         "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
@@ -183,6 +189,9 @@ static bool take_option(int id, struct command_line *line)
     case SUBMIT_COORDINATOR:
     case SUBMIT_KEYS:
         return submit_take_option(&line->access, id, optarg);
+    case ENGINE_CHOICE_NAME:
+    case ENGINE_CHOICE_OPTION:
+        return engine_choice_take(&line->engine, id, optarg);
     case OPTION_TRACE:
         encode->trace = optarg;
         return true;
@@ -308,6 +317,7 @@ int command_encode(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     share_out(&line);
+    line.encode.engine = engine_choice_of(&line.engine);
     int status = run_encode(&line);
     free(line.access.host);
     return status;

@@ -228,6 +228,7 @@ static int run_here(struct encode *encode, struct error *error)
         .digest = encode->digest,
         .folder = &encode->files.folder,
         .keep = options->keep,
+        .engine = options->engine,
         .workers = options->workers,
         .slots = options->slots,
         .time_ms = options->time_ms,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cli/submit.h"
+#include "engine/engine.h"
 #include "media/input.h"
 #include "util/error.h"
 
@@ -46,6 +47,7 @@ struct encode_options {
                            the coordinator gives */
     const struct submit_access *access; /* of a coordinator elsewhere; NULL: on this machine */
     const char *store;                  /* for that, as struct submit_options has it */
+    struct engine_choice engine;        /* of what starts workers, where there is no access */
     int spare;
     uint64_t time_ms; /* that the encode may take; 0: no limit */
     double cost;      /* that it may have, elsewhere; 0: no limit */

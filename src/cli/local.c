@@ -172,7 +172,7 @@ static int open_coordinator(struct local *local, struct error *error)
     const struct coordinator_options options = {
         .build = local->build,
         .program = local->program,
-        .launch = local->options->launch,
+        .choice = local->options->engine,
         .scratch = local->scratch,
         .listen = {"127.0.0.1", 0},
         .patience_ms = PATIENCE_MS,

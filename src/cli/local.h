@@ -2,6 +2,7 @@
 #ifndef CLI_LOCAL_H
 #define CLI_LOCAL_H
 
+#include "engine/engine.h"
 #include "mu/coordinator.h"
 #include "mu/job_file.h"
 #include "util/sha256.h"
@@ -38,8 +39,8 @@ struct local_options {
     const struct job *job;
     const char *digest; /* of the job and its choices, as struct coordinator_job_options has it */
     const struct local_folder *folder;
-    const char *keep;   /* a folder for the scratch folders of actors that are done; or NULL */
-    const char *launch; /* as struct coordinator_options has it */
+    const char *keep; /* a folder for the scratch folders of actors that are done; or NULL */
+    struct engine_choice engine;
     int workers, spare, slots, window;
     uint64_t time_ms;  /* that it may take; 0: no limit */
     const char *trace; /* a file for what happens, a line of JSON each; or NULL */

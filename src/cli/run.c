@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/encode_job.h"
+#include "cli/engine_choice.h"
 #include "cli/local.h"
 #include "cli/options.h"
 #include "cli/submit.h"
@@ -42,10 +43,9 @@ static const char usage[] =
     "      --cost AMOUNT it may cost at most, at the coordinator's price of a worker's second\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
-    "      --launch COMMAND  starts a worker elsewhere; without a shell, and {worker} in it "
-    "stands\n"
-    "                    for its number. What comes on standard input goes to `excamera worker\n"
-    "                    --invocation -` there; it must be this build\n"
+    "      --engine NAME what starts the workers: local (this machine), or command\n"
+    "      --engine-opt KEY=VALUE\n"
+    "                    an option of that engine, as excamera(1) tells; may come again\n"
     "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"
     "      --draw FILE   draws the machine: to FILE.dot, or FILE.svg where graphviz is installed\n"
     "      --print JOB   prints a job of this program: encode\n"
@@ -64,7 +64,8 @@ struct run {
     uint64_t time_ms;
     double cost;
     struct submit_access access; /* host NULL: on this machine */
-    const char *store, *keep, *trace, *drawing, *launch;
+    const char *store, *keep, *trace, *drawing;
+    struct engine_choice_line engine;
     bool dry_run, verbose, print;
 
     char *text; /* of the job file */
@@ -156,7 +157,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .digest = run->digest,
         .folder = folder,
         .keep = run->keep,
-        .launch = run->launch,
+        .engine = engine_choice_of(&run->engine),
         .workers = run->workers ? (int)run->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
         .spare = (int)run->spare,
         .slots = run->slots ? (int)run->slots : 1,
@@ -270,9 +271,9 @@ static bool take_option(struct run *run, int option)
         run->print = true;
         run->path = optarg;
         return true;
-    case 'l':
-        run->launch = optarg;
-        return true;
+    case ENGINE_CHOICE_NAME:
+    case ENGINE_CHOICE_OPTION:
+        return engine_choice_take(&run->engine, option, optarg);
     case 'n':
         run->dry_run = true;
         return true;
@@ -310,7 +311,7 @@ int command_run(int argc, char **argv)
         {"keep", required_argument, NULL, 'k'},
         {"draw", required_argument, NULL, 'd'},
         {"print", required_argument, NULL, 'p'},
-        {"launch", required_argument, NULL, 'l'},
+        ENGINE_CHOICE_OPTIONS,
         {"spare", required_argument, NULL, 'e'},
         {"time", required_argument, NULL, 'T'},
         {"cost", required_argument, NULL, 'C'},

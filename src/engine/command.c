@@ -1,6 +1,5 @@
 /* Workers as processes of this machine, told by their standard input: this program, or a command of the
  * user's that brings the document to a worker elsewhere. */
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -9,25 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/kind.h"
+#include "engine/words.h"
 #include "net/list.h"
+
+enum { MOST_HOSTS = 4096, MOST_PER_HOST = 4096 };
+
+struct host {
+    char *name;
+    int running;
+};
 
 struct command {
     struct engine engine;
     uv_loop_t *loop;
-    char **argv;   /* "{worker}" in it stands for a worker's number */
-    bool scrubbed; /* nothing of this process's environment but what programs are found by */
+    char **argv;       /* with places in it, see fill() */
+    char run[16];      /* a word that tells this engine's workers from those of others */
+    bool scrubbed;     /* nothing of this process's environment but what programs are found by */
+    struct host *host; /* [hosts] */
+    int hosts;         /* 0: the command names none */
+    int last;          /* of these, that was taken last */
+    int per_host;      /* workers at once; 0: no limit */
     struct engine_events events;
-    struct list_link children;
-    void (*closed)(void *opaque); /* NULL unless it is being closed */
+    struct list_link children, queue; /* queue: those that wait for a host */
+    void (*closed)(void *opaque);     /* NULL unless it is being closed */
     void *closed_opaque;
-    uv_async_t last; /* tells of its end */
+    uv_async_t later; /* for what must not come from inside a call, its own end too */
 };
 
+/* Waits in the queue, then runs. */
 struct child {
     struct command *command;
     struct list_link link;
     uint32_t worker;
+    struct host *host; /* that it runs on; or NULL */
     uv_process_t process;
     uv_pipe_t input;
     uv_write_t write;
@@ -36,111 +50,76 @@ struct child {
     bool running;
 };
 
-/* ---- Words --------------------------------------------------------------------------------- */
+/* ---- Hosts --------------------------------------------------------------------------------- */
 
-static void free_words(char **words)
+/* The one with the fewest workers, in turns; NULL where none has room. */
+static struct host *choose_host(struct command *command)
 {
-    for (char **word = words; word != NULL && *word != NULL; word++)
-        free(*word);
-    free(words);
-}
-
-/* Reads one word at `*text`, which is not blank, and goes behind it. NULL when out of memory; `*open` where a
- * quote has no end. */
-static char *read_word(const char **text, bool *open)
-{
-    char *word = malloc(strlen(*text) + 1), quote = '\0';
-    size_t length = 0;
-    if (word == NULL)
-        return NULL;
-    for (; **text != '\0' && (quote != '\0' || !isspace((unsigned char)**text)); ++*text) {
-        if (quote != '\0' ? **text == quote : **text == '\'' || **text == '"')
-            quote = quote != '\0' ? '\0' : **text;
-        else
-            word[length++] = **text;
+    struct host *best = NULL;
+    for (int i = 1; i <= command->hosts; i++) {
+        struct host *host = &command->host[(command->last + i) % command->hosts];
+        if ((command->per_host == 0 || host->running < command->per_host) &&
+            (best == NULL || host->running < best->running))
+            best = host;
     }
-    word[length] = '\0';
-    *open = quote != '\0';
-    return word;
+    return best;
 }
 
-static int split_words(const char *text, char ***split, struct error *error)
+static void free_hosts(struct command *command)
 {
-    bool open = false;
-    size_t count = 0;
-    char **words = calloc(strlen(text) / 2 + 2, sizeof *words);
-    if (words == NULL)
+    for (int i = 0; i < command->hosts; i++)
+        free(command->host[i].name);
+    free(command->host);
+}
+
+static int read_hosts(struct command *command, const char *list, struct error *error)
+{
+    size_t length;
+    command->host = calloc(strlen(list) / 2 + 1, sizeof *command->host);
+    if (command->host == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    for (;;) {
-        while (isspace((unsigned char)*text))
-            text++;
-        if (*text == '\0')
-            break;
-        if ((words[count++] = read_word(&text, &open)) == NULL) {
-            free_words(words);
+    for (const char *name; (name = engine_option_next(&list, &length)) != NULL;) {
+        if (command->hosts == MOST_HOSTS)
+            return error_set(error, -EINVAL, "at most %d hosts", MOST_HOSTS);
+        if ((command->host[command->hosts++].name = strndup(name, length)) == NULL)
             return error_set(error, -ENOMEM, "out of memory");
-        }
     }
-    if (open || count == 0) {
-        free_words(words);
-        return error_set(error, -EINVAL, "the command that launches workers %s",
-                         open ? "has a quote without its end" : "is empty");
-    }
-    *split = words;
+    command->last = command->hosts - 1;
     return 0;
 }
 
-/* `word` with the worker's number in it; to be freed. */
-static char *fill_word(const char *word, uint32_t worker)
-{
-    static const char place[] = "{worker}";
-    char number[16], *filled;
-    size_t length = (size_t)snprintf(number, sizeof number, "%" PRIu32, worker), count = 0;
-    for (const char *at = word; (at = strstr(at, place)) != NULL; at += sizeof place - 1)
-        count++;
-    if ((filled = malloc(strlen(word) + count * length + 1)) == NULL)
-        return NULL;
-    char *to = filled;
-    for (const char *at; (at = strstr(word, place)) != NULL; word = at + sizeof place - 1) {
-        to = mempcpy(to, word, (size_t)(at - word));
-        to = mempcpy(to, number, length);
-    }
-    strcpy(to, word);
-    return filled;
-}
-
-static char **fill_words(char **words, uint32_t worker)
-{
-    size_t count = 0;
-    while (words[count] != NULL)
-        count++;
-    char **filled = calloc(count + 1, sizeof *filled);
-    for (size_t i = 0; filled != NULL && i < count; i++) {
-        if ((filled[i] = fill_word(words[i], worker)) == NULL) {
-            free_words(filled);
-            return NULL;
-        }
-    }
-    return filled;
-}
-
 /* ---- Ending -------------------------------------------------------------------------------- */
+
+static void free_command(struct command *command)
+{
+    words_free(command->argv);
+    free_hosts(command);
+    free(command);
+}
 
 static void on_command_closed(uv_handle_t *handle)
 {
     struct command *command = handle->data;
     void (*closed)(void *opaque) = command->closed;
     void *opaque = command->closed_opaque;
-    free_words(command->argv);
-    free(command);
+    free_command(command);
     closed(opaque);
 }
 
 static void close_if_empty(struct command *command)
 {
     if (command->closed != NULL && list_empty(&command->children) &&
-        !uv_is_closing((uv_handle_t *)&command->last))
-        uv_close((uv_handle_t *)&command->last, on_command_closed);
+        !uv_is_closing((uv_handle_t *)&command->later))
+        uv_close((uv_handle_t *)&command->later, on_command_closed);
+}
+
+static void free_child(struct child *child)
+{
+    list_remove(&child->link);
+    if (child->document != NULL)
+        explicit_bzero(child->document, strlen(child->document));
+    free(child->document);
+    free(child);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -149,11 +128,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct command *command = child->command;
     if (--child->handles > 0)
         return;
-    list_remove(&child->link);
-    if (child->document != NULL)
-        explicit_bzero(child->document, strlen(child->document));
-    free(child->document);
-    free(child);
+    free_child(child);
     close_if_empty(command);
 }
 
@@ -161,6 +136,16 @@ static void close_input(struct child *child)
 {
     if (!uv_is_closing((uv_handle_t *)&child->input))
         uv_close((uv_handle_t *)&child->input, on_handle_closed);
+}
+
+static void leave_host(struct child *child)
+{
+    if (child->host == NULL)
+        return;
+    child->host->running--;
+    child->host = NULL;
+    if (!list_empty(&child->command->queue))
+        uv_async_send(&child->command->later);
 }
 
 static void on_exit_of(uv_process_t *process, int64_t status, int by_signal)
@@ -174,6 +159,7 @@ static void on_exit_of(uv_process_t *process, int64_t status, int by_signal)
     else
         snprintf(how, sizeof how, "ended with status %d", (int)status);
     child->running = false;
+    leave_host(child);
     uv_close((uv_handle_t *)process, on_handle_closed);
     close_input(child);
     if (command->closed == NULL)
@@ -182,7 +168,11 @@ static void on_exit_of(uv_process_t *process, int64_t status, int by_signal)
 
 static void on_written(uv_write_t *write, int status)
 {
-    close_input(write->data);
+    struct child *child = write->data;
+    struct command *command = child->command;
+    close_input(child);
+    if (status == 0 && child->running && command->closed == NULL)
+        command->events.started(command->events.opaque, child->worker);
 }
 
 /* ---- Starting ------------------------------------------------------------------------------ */
@@ -216,46 +206,111 @@ static int spawn(struct child *child, char **argv, struct error *error)
     return 0;
 }
 
-/* A child that is in its command's list, with its argv in `*argv`. NULL when out of memory. */
-static struct child *child_new(struct command *command, uint32_t worker, const char *document,
-                               char ***argv)
+/* The command line of a worker, to be freed. NULL when out of memory. */
+static char **fill(const struct child *child)
 {
-    struct child *child = calloc(1, sizeof *child);
-    *argv = fill_words(command->argv, worker);
-    if (child == NULL || *argv == NULL || (child->document = strdup(document)) == NULL) {
-        free_words(*argv);
-        free(child);
-        return NULL;
-    }
-    child->command = command;
-    child->worker = worker;
+    char number[16];
+    snprintf(number, sizeof number, "%" PRIu32, child->worker);
+    const struct words_place places[] = {
+        {"{worker}", number},
+        {"{run}", child->command->run},
+        {"{host}", child->host != NULL ? child->host->name : ""},
+        {NULL, NULL},
+    };
+    return words_fill(child->command->argv, places);
+}
+
+/* Starts one that is in no list; it is freed where that fails, in the loop. */
+static int begin(struct child *child, struct error *error)
+{
+    struct command *command = child->command;
+    char **argv = fill(child);
     child->handles = 2;
     child->process.data = child->input.data = child->write.data = child;
     list_append(&command->children, &child->link);
     uv_pipe_init(command->loop, &child->input, 0);
-    return child;
-}
-
-static int command_start(struct engine *engine, uint32_t worker, const char *document,
-                         struct error *error)
-{
-    char **argv;
-    struct child *child = child_new((struct command *)engine, worker, document, &argv);
-    if (child == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
-    int code = spawn(child, argv, error);
-    free_words(argv);
+    int code =
+        argv != NULL ? spawn(child, argv, error) : error_set(error, -ENOMEM, "out of memory");
+    words_free(argv);
     if (code < 0) {
-        uv_close((uv_handle_t *)&child->process, on_handle_closed);
+        if (argv != NULL)
+            uv_close((uv_handle_t *)&child->process, on_handle_closed);
+        else
+            child->handles--;
         close_input(child);
         return code;
     }
     child->running = true;
+    if (child->host != NULL)
+        child->host->running++;
     uv_buf_t text = uv_buf_init(child->document, (unsigned)strlen(child->document));
     if (uv_write(&child->write, (uv_stream_t *)&child->input, &text, 1, on_written) < 0)
         close_input(child);
     return 0;
 }
+
+/* In no list yet. NULL when out of memory. */
+static struct child *child_new(struct command *command, uint32_t worker, const char *document)
+{
+    struct child *child = calloc(1, sizeof *child);
+    if (child == NULL || (child->document = strdup(document)) == NULL) {
+        free(child);
+        return NULL;
+    }
+    child->command = command;
+    child->worker = worker;
+    list_init(&child->link);
+    return child;
+}
+
+/* Takes a host, if the command names one. False where it must wait. */
+static bool take_host(struct child *child)
+{
+    struct command *command = child->command;
+    if (command->hosts == 0)
+        return true;
+    child->host = choose_host(command);
+    if (child->host != NULL)
+        command->last = (int)(child->host - command->host);
+    return child->host != NULL;
+}
+
+static int command_start(struct engine *engine, uint32_t worker, const char *document,
+                         struct error *error)
+{
+    struct command *command = (struct command *)engine;
+    struct child *child = child_new(command, worker, document);
+    if (child == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    if (list_empty(&command->queue) && take_host(child))
+        return begin(child, error);
+    list_append(&command->queue, &child->link);
+    return 0;
+}
+
+static void tell_ended(struct command *command, uint32_t worker, const char *how)
+{
+    if (command->closed == NULL)
+        command->events.ended(command->events.opaque, worker, how);
+}
+
+/* Starts those that waited for a host, as long as there is one. */
+static void on_later(uv_async_t *async)
+{
+    struct command *command = async->data;
+    while (!list_empty(&command->queue)) {
+        struct child *child = LIST_ENTRY(command->queue.next, struct child, link);
+        uint32_t worker = child->worker;
+        struct error error;
+        if (!take_host(child))
+            return;
+        list_remove(&child->link);
+        if (begin(child, &error) < 0)
+            tell_ended(command, worker, error.message);
+    }
+}
+
+/* ---- Killing ------------------------------------------------------------------------------- */
 
 /* With what it may have started: each is a session of its own. */
 static void kill_child(const struct child *child)
@@ -267,11 +322,18 @@ static void kill_child(const struct child *child)
 static void command_kill(struct engine *engine, uint32_t worker)
 {
     struct command *command = (struct command *)engine;
-    struct list_link *head = &command->children;
+    struct list_link *head = &command->children, *next;
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct child *child = LIST_ENTRY(link, struct child, link);
         if (child->worker == worker)
             kill_child(child);
+    }
+    head = &command->queue;
+    for (struct list_link *link = head->next; link != head; link = next) {
+        struct child *child = LIST_ENTRY(link, struct child, link);
+        next = link->next;
+        if (child->worker == worker)
+            free_child(child);
     }
 }
 
@@ -281,6 +343,8 @@ static void command_stop(struct engine *engine)
     struct list_link *head = &command->children;
     for (struct list_link *link = head->next; link != head; link = link->next)
         kill_child(LIST_ENTRY(link, struct child, link));
+    while (!list_empty(&command->queue))
+        free_child(LIST_ENTRY(command->queue.next, struct child, link));
 }
 
 static void command_close(struct engine *engine, void (*closed)(void *opaque), void *opaque)
@@ -292,46 +356,42 @@ static void command_close(struct engine *engine, void (*closed)(void *opaque), v
     close_if_empty(command);
 }
 
-static void on_async(uv_async_t *async)
-{
-}
-
 /* ---- Beginning ----------------------------------------------------------------------------- */
+
+static const struct engine functions = {
+    .start = command_start, .kill = command_kill, .stop = command_stop, .close = command_close};
 
 /* Takes `argv` over, also where it fails. */
 static int command_new(uv_loop_t *loop, char **argv, const struct engine_events *events,
                        struct command **made, struct error *error)
 {
     struct command *command = calloc(1, sizeof *command);
-    int code = command != NULL ? uv_async_init(loop, &command->last, on_async) : UV_ENOMEM;
+    int code = command != NULL ? uv_async_init(loop, &command->later, on_later) : UV_ENOMEM;
     if (code < 0) {
-        free_words(argv);
+        words_free(argv);
         free(command);
         return error_set(error, code, "cannot start workers: %s", uv_strerror(code));
     }
-    command->engine = (struct engine){command_start, command_kill, command_stop, command_close};
+    command->engine = functions;
     command->loop = loop;
     command->argv = argv;
     command->events = *events;
-    command->last.data = command;
+    command->later.data = command;
     list_init(&command->children);
+    list_init(&command->queue);
     *made = command;
     return 0;
 }
 
-int engine_local(uv_loop_t *loop, const char *program, const struct engine_events *events,
-                 struct engine **engine, struct error *error)
+static int open_local(uv_loop_t *loop, const struct engine_choice *choice, const char *program,
+                      const struct engine_events *events, struct engine **engine,
+                      struct error *error)
 {
-    const char *const words[] = {program, "worker", "--invocation", "-"};
-    enum { COUNT = sizeof words / sizeof *words };
-    struct command *command;
-    char **argv = calloc(COUNT + 1, sizeof *argv);
-    for (int i = 0; argv != NULL && i < COUNT; i++) {
-        if ((argv[i] = strdup(words[i])) == NULL) {
-            free_words(argv);
-            argv = NULL;
-        }
-    }
+    char *const words[] = {(char *)program, (char *)"worker", (char *)"--invocation", (char *)"-",
+                           NULL};
+    static const struct words_place none[] = {{NULL, NULL}};
+    struct command *command = NULL;
+    char **argv = words_fill(words, none);
     if (argv == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     int code = command_new(loop, argv, events, &command, error);
@@ -342,15 +402,74 @@ int engine_local(uv_loop_t *loop, const char *program, const struct engine_event
     return 0;
 }
 
-int engine_command(uv_loop_t *loop, const char *text, const struct engine_events *events,
-                   struct engine **engine, struct error *error)
+static int check_places(const struct command *command, struct error *error)
 {
-    struct command *command;
+    bool named = words_have(command->argv, "{host}");
+    if (named && command->hosts == 0)
+        return error_set(error, -EINVAL,
+                         "the command has {host} in it: the engine's option hosts must say which");
+    if (!named && command->hosts > 0)
+        return error_set(error, -EINVAL,
+                         "the engine's option hosts is for a command with {host} in it");
+    return 0;
+}
+
+static int read_options(struct command *command, const struct engine_choice *choice,
+                        struct error *error)
+{
+    int64_t per_host = 0;
+    const char *hosts = engine_option(choice, "hosts");
+    int code = hosts != NULL ? read_hosts(command, hosts, error) : 0;
+    if (code == 0)
+        code = engine_option_integer(choice, "per_host", 1, MOST_PER_HOST, &per_host, error);
+    if (code == 0)
+        code = check_places(command, error);
+    command->per_host = (int)per_host;
+    command->engine.limits.workers = command->hosts * command->per_host;
+    return code;
+}
+
+static int name_run(struct command *command, struct error *error)
+{
+    uint32_t number;
+    int code = uv_random(NULL, NULL, &number, sizeof number, 0, NULL);
+    if (code < 0)
+        return error_set(error, code, "no random numbers: %s", uv_strerror(code));
+    snprintf(command->run, sizeof command->run, "%08" PRIx32, number);
+    return 0;
+}
+
+static void on_failed(void *opaque)
+{
+}
+
+static int open_command(uv_loop_t *loop, const struct engine_choice *choice, const char *program,
+                        const struct engine_events *events, struct engine **engine,
+                        struct error *error)
+{
+    const char *text = engine_option(choice, "command");
+    struct command *command = NULL;
     char **argv = NULL;
-    int code = split_words(text, &argv, error);
+    if (text == NULL)
+        return error_set(error, -EINVAL,
+                         "the engine command needs its option command, as in "
+                         "'command=ssh host excamera worker --invocation -'");
+    int code = words_split("the command that starts workers", text, &argv, error);
     if (code == 0)
         code = command_new(loop, argv, events, &command, error);
+    if (code < 0)
+        return code;
+    code = read_options(command, choice, error);
     if (code == 0)
+        code = name_run(command, error);
+    if (code < 0)
+        command_close(&command->engine, on_failed, NULL);
+    else
         *engine = &command->engine;
     return code;
 }
+
+static const char *const no_keys[] = {NULL};
+static const char *const command_keys[] = {"command", "hosts", "per_host", NULL};
+const struct engine_kind engine_local_kind = {"local", no_keys, open_local};
+const struct engine_kind engine_command_kind = {"command", command_keys, open_command};

@@ -194,7 +194,7 @@ static int keep_options(struct coordinator *coordinator, const struct coordinato
     *kept = *options;
     kept->build = keep_text(coordinator, options->build, &failed);
     kept->program = keep_text(coordinator, options->program, &failed);
-    kept->launch = keep_text(coordinator, options->launch, &failed);
+    kept->choice = (struct engine_choice){0};
     kept->scratch = keep_text(coordinator, options->scratch, &failed);
     kept->listen.host = keep_text(coordinator, options->listen.host, &failed);
     kept->advertise.host = keep_text(coordinator, options->advertise.host, &failed);
@@ -222,20 +222,18 @@ static int open_network(struct coordinator *coordinator, struct error *error)
     return code;
 }
 
-static int open_engine(struct coordinator *coordinator, struct error *error)
+static int open_engine(struct coordinator *coordinator, const struct engine_choice *choice,
+                       struct error *error)
 {
     const struct coordinator_options *options = &coordinator->options;
-    const struct engine_events events = {crew_ended, coordinator};
-    int code;
-    if (options->engine != NULL)
-        code = options->engine(options->opaque, coordinator->loop, &events, &coordinator->engine,
-                               error);
-    else if (options->launch != NULL)
-        code = engine_command(coordinator->loop, options->launch, &events, &coordinator->engine,
-                              error);
-    else
-        code =
-            engine_local(coordinator->loop, options->program, &events, &coordinator->engine, error);
+    const struct engine_events events = {.started = crew_started,
+                                         .ended = crew_ended,
+                                         .refused = crew_refused,
+                                         .opaque = coordinator};
+    int code = options->engine != NULL ? options->engine(options->opaque, coordinator->loop,
+                                                         &events, &coordinator->engine, error)
+                                       : engine_open(coordinator->loop, choice, options->program,
+                                                     &events, &coordinator->engine, error);
     coordinator->open += code == 0;
     return code;
 }
@@ -282,7 +280,7 @@ int coordinator_open(uv_loop_t *loop, const struct coordinator_options *options,
     if (code == 0)
         code = coordinator_open_rendezvous(coordinator, error);
     if (code == 0)
-        code = open_engine(coordinator, error);
+        code = open_engine(coordinator, &options->choice, error);
     if (code < 0) {
         coordinator_close(coordinator, NULL, NULL);
         return code;

@@ -24,18 +24,18 @@ struct coordinator_place {
     uint16_t port;
 };
 
-/* Makes what starts the workers; returns as engine_local() does. */
+/* Makes what starts the workers; returns as engine_open() does. */
 typedef int coordinator_engine(void *opaque, uv_loop_t *loop, const struct engine_events *events,
                                struct engine **engine, struct error *error);
 
 /* All but the keys is copied, which must outlive the coordinator. Zero means the default where one is said. */
 struct coordinator_options {
-    const char *build;   /* of the program; workers and journals must have the same */
-    const char *program; /* its path, for workers that are processes of this machine */
-    const char *launch;  /* starts a worker, as engine_command() has it; NULL: `program` does */
-    coordinator_engine *engine;         /* in place of both; NULL: these */
-    const char *scratch;                /* absolute: where workers make their folders */
-    struct coordinator_place listen;    /* port 0: any that is free; host NULL: all addresses */
+    const char *build;               /* of the program; workers and journals must have the same */
+    const char *program;             /* its path, for workers that are started on this machine */
+    struct engine_choice choice;     /* of what starts them; used while it is opened only */
+    coordinator_engine *engine;      /* in place of that; NULL: none */
+    const char *scratch;             /* absolute: where workers make their folders */
+    struct coordinator_place listen; /* port 0: any that is free; host NULL: all addresses */
     struct coordinator_place advertise; /* what workers dial; by default what is listened at */
     /* The deployment's, for coordinators: those who hand in jobs are known by it. NULL: nobody may, and the
      * servers have keys that are made for the time being. */

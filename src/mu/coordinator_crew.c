@@ -153,11 +153,25 @@ static int launch(struct coordinator_job *job, struct error *error)
     return code;
 }
 
+static unsigned most_barren(const struct coordinator_job *job)
+{
+    return BARREN_EACH * (unsigned)(job->options.workers + job->options.spare);
+}
+
+/* Tries again later, not for ever. */
+static void not_started(struct coordinator_job *job, const struct error *reason)
+{
+    coordinator_note(job->coordinator, "%s", reason->message);
+    job->barren += BARREN_EACH / 10;
+    job->launch_at = uv_now(job->coordinator->loop) + LAUNCH_PAUSE_MS;
+    if (job->barren >= most_barren(job))
+        coordinator_job_fail(job, reason);
+}
+
 /* For a while only: what comes in has its turn too. */
 static void fill(struct coordinator_job *job, uint64_t now)
 {
     struct coordinator *coordinator = job->coordinator;
-    unsigned most = BARREN_EACH * (unsigned)(job->options.workers + job->options.spare);
     uint64_t until = uv_hrtime() + LAUNCHING_NS;
     int room = coordinator->options.workers > 0
                    ? coordinator->options.workers - count_all(coordinator)
@@ -165,18 +179,13 @@ static void fill(struct coordinator_job *job, uint64_t now)
     struct error error;
     for (; job->present < job->share && room > 0 && now >= job->launch_at && uv_hrtime() < until;
          room--) {
-        if (job->barren >= most) {
+        if (job->barren >= most_barren(job)) {
             error_set(&error, -ECHILD, "workers end again and again; %u were lost", job->barren);
             coordinator_job_fail(job, &error);
             return;
         }
-        if (launch(job, &error) == 0)
-            continue;
-        job->barren += BARREN_EACH / 10;
-        job->launch_at = now + LAUNCH_PAUSE_MS;
-        coordinator_note(coordinator, "%s", error.message);
-        if (job->barren >= most)
-            coordinator_job_fail(job, &error);
+        if (launch(job, &error) < 0)
+            not_started(job, &error);
     }
 }
 
@@ -245,6 +254,35 @@ static void give_up(struct member *member)
     forget(member);
 }
 
+void crew_started(void *opaque, uint32_t worker)
+{
+    struct member *member = crew_find(opaque, worker);
+    if (member == NULL || member->started)
+        return;
+    member->started = true;
+    if (!member->came)
+        member->away_at = uv_now(member->job->coordinator->loop);
+}
+
+/* A job that has no worker at all need not wait for somebody to mend it. */
+void crew_refused(void *opaque, uint32_t worker, const struct error *reason)
+{
+    struct member *member = crew_find(opaque, worker);
+    if (member == NULL)
+        return;
+    struct coordinator_job *job = member->job;
+    member->gone = true;
+    if (job->ending) {
+        crew_uncount(member);
+        return;
+    }
+    forget(member);
+    if (job->used == 0)
+        coordinator_job_fail(job, reason);
+    else
+        not_started(job, reason);
+}
+
 void crew_ended(void *opaque, uint32_t worker, const char *how)
 {
     struct member *member = crew_find(opaque, worker);
@@ -269,10 +307,13 @@ void crew_ended(void *opaque, uint32_t worker, const char *how)
 static bool is_lost(const struct member *member, uint64_t now)
 {
     const struct coordinator_options *options = &member->job->coordinator->options;
+    uint64_t dial_ms = engine_limits(member->job->coordinator->engine)->dial_ms;
     uint64_t most = member->leaving ? LEAVING_MS
                     : member->came  ? COORDINATOR_SILENT * (uint64_t)options->heartbeat_ms
+                    : dial_ms > 0   ? dial_ms
                                     : options->launch_ms;
-    return member->session == NULL && (member->gone || now - member->away_at >= most);
+    bool away = member->started || member->came || member->leaving;
+    return member->session == NULL && (member->gone || (away && now - member->away_at >= most));
 }
 
 static void drop_lost(struct coordinator_job *job, uint64_t now)

@@ -36,6 +36,7 @@ struct member {
     uint8_t token[COORDINATOR_TOKEN];
     uint8_t instance[COORDINATOR_INSTANCE]; /* of the process that came first */
     size_t instance_size;
+    bool started;            /* by the engine, which may have it in a queue until then */
     bool came, used;         /* used: the ledger has it; one that came and is not is spare */
     bool retiring;           /* it is used no more when its actors have left it */
     bool leaving;            /* it was dismissed */
@@ -43,7 +44,7 @@ struct member {
     bool counted;            /* in job->present */
     int slots;               /* once it came */
     struct session *session; /* NULL while there is none */
-    uint64_t away_at;        /* since when; when it was launched or dismissed */
+    uint64_t away_at;        /* since when; when it was started or dismissed */
 };
 
 /* A connection: of nobody yet, of a worker, or of one who hands in jobs. */
@@ -262,7 +263,9 @@ void crew_begin(struct coordinator_job *job);
 /* Replaces those that are lost or late, starts as many as wanted, gives back what is too many. */
 void crew_tick(struct coordinator_job *job, uint64_t now);
 /* The engine says so. */
+void crew_started(void *opaque, uint32_t worker);
 void crew_ended(void *opaque, uint32_t worker, const char *how);
+void crew_refused(void *opaque, uint32_t worker, const struct error *reason);
 /* It is not waited for any more. */
 void crew_uncount(struct member *member);
 /* One has said hello for the first time. */

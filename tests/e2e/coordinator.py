@@ -315,7 +315,8 @@ class Coordinator(Case):
             esac
             """)
         script.chmod(0o755)
-        self.start("--workers", 1, "--launch", f"{script} {{worker}}", "--launch-patience", "5")
+        self.start("--workers", 1, "--engine", "command", "--engine-opt", f"command={script} {{worker}}",
+                   "--launch-patience", "5")
         run = self.hand_in(self.folder / "sum", "parts=40")
         self.done(run)
         self.check(self.folder / "sum", 40)

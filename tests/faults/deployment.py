@@ -86,9 +86,9 @@ class Deployment(Job):
         launch = [LAUNCH, self.processes, "{worker}", *self.prefix_of("worker"), *self.worker_prefix, EXCAMERA,
                   "worker", "--invocation", "-"]
         places = [word for one in self.rendezvous for word in ("--rendezvous", one.address)]
-        self.coordinator.start("--workers", self.workers, "--trace", self.trace, "--launch",
-                               " ".join(map(quote, launch)), *places, "--rendezvous-patience", "2",
-                               *self.options)
+        self.coordinator.start("--workers", self.workers, "--trace", self.trace, "--engine", "command",
+                               "--engine-opt", "command=" + " ".join(map(quote, launch)), *places,
+                               "--rendezvous-patience", "2", *self.options)
 
     def start(self):
         for one in self.rendezvous:

@@ -27,7 +27,7 @@ AT_ONCE = 4  # tests
 
 
 def quote(word):
-    """A word as `--launch` reads it."""
+    """A word as the engine `command` reads it."""
     return f'"{word}"' if "'" in str(word) else f"'{word}'"
 
 
@@ -71,8 +71,8 @@ class Job:
         self.processes.mkdir()
         launch = [LAUNCH, self.processes, "{worker}", *self.worker_prefix, EXCAMERA, "worker", "--invocation", "-"]
         command = [*self.prefix, EXCAMERA, "run", JOB, *self.choices(), "--workers", self.workers, "--store",
-                   self.store, "--trace", self.trace, "--launch", " ".join(map(quote, launch)), "-v",
-                   *self.options]
+                   self.store, "--trace", self.trace, "--engine", "command", "--engine-opt",
+                   "command=" + " ".join(map(quote, launch)), "-v", *self.options]
         with open(self.said, "wb") as said:
             self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
                                             stdout=said, stderr=said)

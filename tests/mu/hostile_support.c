@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/kind.h"
 #include "mu/coordinator_private.h"
 #include "mu/job_file.h"
 #include "net/identity.h"
@@ -90,9 +90,11 @@ static void gate_close(struct engine *engine, void (*closed)(void *opaque), void
 static int open_gate(void *opaque, uv_loop_t *loop, const struct engine_events *events,
                      struct engine **engine, struct error *error)
 {
-    server.gate.engine = (struct engine){gate_start, gate_kill, gate_stop, gate_close};
+    static const struct engine_choice local = {.name = "local"};
+    server.gate.engine = (struct engine){
+        .start = gate_start, .kill = gate_kill, .stop = gate_stop, .close = gate_close};
     *engine = &server.gate.engine;
-    return engine_local(loop, getenv("EXCAMERA"), events, &server.gate.local, error);
+    return engine_open(loop, &local, getenv("EXCAMERA"), events, &server.gate.local, error);
 }
 
 static void on_note(void *opaque, const char *sentence)
