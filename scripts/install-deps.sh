@@ -6,9 +6,9 @@ set -eu
 
 build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev libavcodec-dev
        libavutil-dev libswscale-dev libswresample-dev libuv1-dev libjansson-dev libxxhash-dev
-       libssl-dev libzstd-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
+       libssl-dev libzstd-dev libcurl4-openssl-dev libexpat1-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
 demo="$build ffmpeg"
-test="$demo libfuse3-dev fuse3 python3 python3-jsonschema openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium"
+test="$demo libfuse3-dev fuse3 libmicrohttpd-dev python3 python3-jsonschema openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium"
 
 case ${1-} in
 demo) wanted=$demo ;;
