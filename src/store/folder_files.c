@@ -4,26 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/draft.h"
 #include "store/folder.h"
 #include "store/transfer.h"
 #include "util/beneath.h"
 
-enum {
-    TEMPORARY_SIZE = 32,
-    TRIES = 100, /* where another process removes the folders that this one makes */
-};
-
-/* A file being made, under a name that is no key. */
-struct draft {
-    int folder;
-    char temporary[TEMPORARY_SIZE];
-    const char *name; /* where it will be */
-    int fd;           /* -1 where it is a link to another file */
-};
+enum { TRIES = 100 }; /* where another process removes the folders that this one makes */
 
 static int local_fail(struct store_operation *operation, const char *verb, int code)
 {
@@ -44,59 +33,6 @@ static int open_object(int parent, const char *key, int flags, struct stat *stat
         return fd;
     close(fd);
     return code;
-}
-
-static void draft_name(struct draft *draft)
-{
-    uint64_t number;
-    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
-        number = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)draft;
-    snprintf(draft->temporary, sizeof draft->temporary, "+%016llx", (unsigned long long)number);
-}
-
-/* Begins a file under a name of its own: a second name of `name` in `parent`, or with a negative `parent`
- * an empty one. */
-static int draft_begin(struct draft *draft, int parent, const char *name)
-{
-    draft->fd = -1;
-    for (int i = 0; i < TRIES; i++) {
-        draft_name(draft);
-        if (parent >= 0) {
-            if (linkat(parent, name, draft->folder, draft->temporary, 0) == 0)
-                return 0;
-        } else {
-            draft->fd = openat(draft->folder, draft->temporary,
-                               O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-            if (draft->fd >= 0)
-                return 0;
-        }
-        if (errno != EEXIST)
-            return -errno;
-    }
-    return -EEXIST;
-}
-
-static void draft_abort(struct draft *draft)
-{
-    unlinkat(draft->folder, draft->temporary, 0);
-}
-
-/* Gives the file its name, in place of what had it. */
-static int draft_commit(struct draft *draft)
-{
-    if (renameat(draft->folder, draft->temporary, draft->folder, draft->name) != 0)
-        return -errno;
-    /* Between two names of one file, renaming does nothing. */
-    unlinkat(draft->folder, draft->temporary, 0);
-    return 0;
-}
-
-static void draft_close(struct draft *draft)
-{
-    if (draft->fd >= 0)
-        close(draft->fd);
-    if (draft->folder >= 0)
-        close(draft->folder);
 }
 
 /* Syncs a file or folder; file systems that cannot sync a folder say EINVAL. */
