@@ -15,6 +15,7 @@ int command_compare(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_rendezvous(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_lambda(int argc, char **argv);
 int command_worker(int argc, char **argv);
 int command_coordinator(int argc, char **argv);
 int command_jobs(int argc, char **argv);

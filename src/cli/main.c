@@ -1,9 +1,11 @@
 /* `excamera COMMAND ...`: finds the command and hands over to it. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/lambda.h"
 
 struct command {
     const char *name;
@@ -24,6 +26,7 @@ static const struct command commands[] = {
     {"cancel", command_cancel, "end a job that was handed in"},
     {"clean", command_clean, "remove what jobs that are over have left"},
     {"rendezvous", command_rendezvous, "serve as the place where workers meet"},
+    {"lambda", command_lambda, "set up and serve workers on AWS Lambda"},
     {"worker", command_worker, "work for a coordinator: what engines start"},
 };
 
@@ -57,8 +60,17 @@ static int help(int argc, char **argv)
     return command->run(2, arguments);
 }
 
+/* The name by which AWS Lambda starts a program that is a function's runtime. */
+static bool is_bootstrap(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return strcmp(slash != NULL ? slash + 1 : path, "bootstrap") == 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 1 && is_bootstrap(argv[0]))
+        return lambda_bootstrap(argc, argv);
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;

@@ -108,6 +108,13 @@ void worker_scratch_release(struct worker_scratch *scratch)
     *scratch = (struct worker_scratch){.folder = -1};
 }
 
+void worker_scratch_remove(struct worker_scratch *scratch)
+{
+    if (scratch->path != NULL)
+        worker_files_remove_now(AT_FDCWD, scratch->path);
+    worker_scratch_release(scratch);
+}
+
 /* ---- What others left ---------------------------------------------------------------------- */
 
 /* Nobody else can have the lock of a folder whose worker lives, ourselves among them. */
@@ -121,6 +128,22 @@ static void remove_dead(int job, const char *name)
     close(folder);
 }
 
+static void sweep_job(const char *job)
+{
+    DIR *folder = opendir(job);
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (entry->d_name[0] != '.')
+            remove_dead(dirfd(folder), entry->d_name);
+    closedir(folder);
+}
+
+void worker_scratch_sweep_now(const struct worker_scratch *scratch)
+{
+    sweep_job(scratch->job);
+}
+
 struct sweep {
     uv_work_t work;
     char job[];
@@ -128,14 +151,7 @@ struct sweep {
 
 static void run_sweep(uv_work_t *work)
 {
-    const struct sweep *sweep = (const struct sweep *)work;
-    DIR *folder = opendir(sweep->job);
-    if (folder == NULL)
-        return;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (entry->d_name[0] != '.')
-            remove_dead(dirfd(folder), entry->d_name);
-    closedir(folder);
+    sweep_job(((const struct sweep *)work)->job);
 }
 
 static void on_swept(uv_work_t *work, int status)

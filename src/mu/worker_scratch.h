@@ -25,9 +25,13 @@ int worker_scratch_make(const char *scratch, const char *job, uint32_t worker,
                         struct worker_scratch *made, struct error *error);
 /* Closes the worker's folder, and removes the job's if nothing is left in it; removes nothing else. */
 void worker_scratch_release(struct worker_scratch *scratch);
+/* Removes the worker's folder with all that is in it, while the caller waits, and releases it. */
+void worker_scratch_remove(struct worker_scratch *scratch);
 /* Removes what dead workers of the job have left, in a thread of the loop's pool. Without memory for that,
  * nothing is removed. */
 void worker_scratch_sweep(uv_loop_t *loop, const struct worker_scratch *scratch);
+/* The same while the caller waits. */
+void worker_scratch_sweep_now(const struct worker_scratch *scratch);
 
 /* Removes the job's folder with all that is in it, while the caller waits. For whoever had its workers
  * started, when all of them have ended. A negative errno; 0 where it was not there. */

@@ -1,0 +1,9 @@
+/* The subcommands of `excamera lambda`, as commands of their own (cli/commands.h): argv[0] is the
+ * subcommand's name. */
+#ifndef CLI_LAMBDA_H
+#define CLI_LAMBDA_H
+
+/* The runtime of a function: serves Lambda's events until the instance is ended. */
+int lambda_bootstrap(int argc, char **argv);
+
+#endif
