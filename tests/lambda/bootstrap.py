@@ -43,8 +43,11 @@ class Bootstrap(Case):
         return f"{service.url}/2015-03-31/functions/worker/invocations"
 
     def run_job(self, service, job, *words, **more):
+        return excamera("run", job, *words, *self.engine(service), timeout=120, **more)
+
+    def engine(self, service):
         launch = f"{sys.executable} {self.folder}/invoke.py {self.url(service)}"
-        return excamera("run", job, *words, "--launch", launch, timeout=120, **more)
+        return ["--engine", "command", "--engine-opt", f"command={launch}"]
 
     def run_script(self, service, script, *words, **more):
         """Returns what the script has put into $TOLD, as lines."""
@@ -86,10 +89,9 @@ class Bootstrap(Case):
             self.assertFalse(pathlib.Path(folder).exists(), folder)
 
     def kill_and_run(self, service, mark):
-        launch = f"{sys.executable} {self.folder}/invoke.py {self.url(service)}"
         script = f"echo $TMPDIR >>{self.told}; touch $TMPDIR/mine; test -e {mark} || {{ touch {mark}; sleep 1000; }}"
-        with subprocess.Popen([EXCAMERA, "run", self.script, f"script={script}", "--workers", "1", "--launch", launch],
-                              stderr=subprocess.PIPE, text=True) as job:
+        with subprocess.Popen([EXCAMERA, "run", self.script, f"script={script}", "--workers", "1",
+                               *self.engine(service)], stderr=subprocess.PIPE, text=True) as job:
             wait_until(mark.exists)
             service.instances[0].kill()
             said = job.communicate(timeout=120)[1]
