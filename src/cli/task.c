@@ -30,6 +30,10 @@ enum option_id {
     CHUNK_FRAMES,
     BATCH_CHUNKS,
     SCENE_CUTS,
+    SCANS,
+    PLACE,
+    SEGMENTS,
+    OUT_MEASURES,
     AUDIO_BITRATE,
     OUTPUT,
     SUMMARY,
@@ -45,7 +49,7 @@ struct option_help {
 static const struct option_help option_help[OPTIONS] = {
     [SOURCE] = {"source", "FILE", "the film"},
     [START] = {"start", "FRAME", "first frame, counted from 0 (default 0)"},
-    [FRAMES] = {"frames", "COUNT", "how many; source and join: 0, the default, for all"},
+    [FRAMES] = {"frames", "COUNT", "how many; 0, the default, for all"},
     [RAW] = {"raw", "FILE", "the chunk's raw pictures (Y4M)"},
     [CHUNK] = {"chunk", "FILE", "the chunk's compressed frames (IVF)"},
     [STATE] = {"state", "FILE", "the state before the chunk"},
@@ -61,6 +65,10 @@ static const struct option_help option_help[OPTIONS] = {
     [CHUNK_FRAMES] = {"chunk-frames", "COUNT", "frames in a chunk"},
     [BATCH_CHUNKS] = {"batch-chunks", "COUNT", "chunks behind one key frame"},
     [SCENE_CUTS] = {"scene-cuts", "BOOL", "true: a new scene begins a batch (default false)"},
+    [SCANS] = {"scans", "COUNT", "tasks that scan the film"},
+    [PLACE] = {"place", "FILE", "where in the film the raw chunk lies, as `plan` says (JSON)"},
+    [SEGMENTS] = {"segments", "FILE", "what to scan, as `plan` says (JSON)"},
+    [OUT_MEASURES] = {"out-measures", "FILE", "what was measured, to write (JSON)"},
     [AUDIO_BITRATE] = {"audio-bitrate", "BITS",
                        "of the Opus sound, a second (default 0: by channels)"},
     [OUTPUT] = {"output", "FILE", "film to write (.webm or .ivf)"},
@@ -77,8 +85,8 @@ struct task {
 };
 
 static const struct task tasks[] = {
-    {"fetch", task_fetch, BIT(SOURCE) | BIT(FRAMES) | BIT(OUT_RAW), BIT(START),
-     "Decodes a range of a film's frames into a raw chunk."},
+    {"fetch", task_fetch, BIT(SOURCE) | BIT(OUT_RAW), BIT(START) | BIT(FRAMES) | BIT(PLACE),
+     "Decodes a range of a film's frames, or what lies at --place, into a raw chunk."},
     {"encode", task_encode, BIT(RAW) | BIT(OUT_CHUNK), BIT(QUALITY) | BIT(CPU_USED) | BIT(STAND_IN),
      "Encodes a raw chunk with libvpx: a key frame, then inter frames."},
     {"decode", task_decode, BIT(CHUNK) | BIT(OUT_STATE), BIT(STATE),
@@ -92,6 +100,11 @@ static const struct task tasks[] = {
     {"source", task_source, BIT(SOURCE) | BIT(CHUNK_FRAMES) | BIT(BATCH_CHUNKS),
      BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS),
      "Decodes a film for a job, and hands its raw chunks out as they are asked for."},
+    {"plan", task_plan, BIT(SOURCE) | BIT(CHUNK_FRAMES) | BIT(BATCH_CHUNKS) | BIT(SCANS),
+     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS),
+     "Plans the chunks of a job whose workers decode the film themselves."},
+    {"scan", task_scan, BIT(SOURCE) | BIT(SEGMENTS) | BIT(OUT_MEASURES), 0,
+     "Measures a part of the film for `plan`."},
     {"join", task_join, BIT(OUTPUT),
      BIT(SOURCE) | BIT(START) | BIT(FRAMES) | BIT(AUDIO_BITRATE) | BIT(SUMMARY),
      "Makes a film of a job's chunks as they come, with the sound of the source."},
@@ -135,7 +148,7 @@ static bool take_bool(const char *name, bool *value)
     return false;
 }
 
-static bool take_number(const struct task *task, enum option_id id, struct task_options *options)
+static bool take_number(enum option_id id, struct task_options *options)
 {
     const struct {
         int least, most;
@@ -146,15 +159,15 @@ static bool take_number(const struct task *task, enum option_id id, struct task_
         [CHUNK_FRAMES] = {1, PLAN_MOST_FRAMES, &options->chunk_frames},
         [BATCH_CHUNKS] = {1, PLAN_MOST_CHUNKS, &options->batch_chunks},
         [AUDIO_BITRATE] = {0, 510000, &options->audio_bitrate},
+        [SCANS] = {1, TASKS_MOST_SCANS, &options->scans},
     };
     char name[20];
     int64_t value = 0;
     snprintf(name, sizeof name, "--%s", option_help[id].name);
     if (id == START)
         return options_integer(name, optarg, 0, INT64_MAX, &options->start);
-    if (id == FRAMES) /* 0 for all, where it may be left out */
-        return options_integer(name, optarg, task->required & BIT(FRAMES) ? 1 : 0, INT64_MAX,
-                               &options->frames);
+    if (id == FRAMES)
+        return options_integer(name, optarg, 0, INT64_MAX, &options->frames);
     if (id == SCENE_CUTS)
         return take_bool(name, &options->scene_cuts);
     if (!options_integer(name, optarg, number[id].least, number[id].most, &value))
@@ -163,7 +176,7 @@ static bool take_number(const struct task *task, enum option_id id, struct task_
     return true;
 }
 
-static bool take_option(const struct task *task, enum option_id id, struct task_options *options)
+static bool take_option(enum option_id id, struct task_options *options)
 {
     const char **text[OPTIONS] = {
         [SOURCE] = &options->source,
@@ -171,7 +184,10 @@ static bool take_option(const struct task *task, enum option_id id, struct task_
         [CHUNK] = &options->chunk,
         [STATE] = &options->state,
         [MADE_FOR] = &options->made_for,
+        [PLACE] = &options->place,
+        [SEGMENTS] = &options->segments,
         [OUT_RAW] = &options->out_raw,
+        [OUT_MEASURES] = &options->out_measures,
         [OUT_CHUNK] = &options->out_chunk,
         [OUT_STATE] = &options->out_state,
         [STATE_POINT] = &options->state_point,
@@ -184,7 +200,7 @@ static bool take_option(const struct task *task, enum option_id id, struct task_
     else if (text[id] != NULL)
         *text[id] = optarg;
     else
-        return take_number(task, id, options);
+        return take_number(id, options);
     return true;
 }
 
@@ -238,7 +254,7 @@ static int start_task(const struct task *task, int argc, char **argv)
         }
         if (id == 'q' && (task->optional & BIT(QUALITY)))
             id = 256 + QUALITY;
-        if (id < 256 || !take_option(task, (enum option_id)(id - 256), &options))
+        if (id < 256 || !take_option((enum option_id)(id - 256), &options))
             return EXIT_USAGE;
         given |= BIT(id - 256);
     }

@@ -17,7 +17,7 @@ struct join {
     struct assembly_options options;
     struct assembly *assembly;
     struct input_info info; /* as told with the first chunk */
-    int64_t chunks, batches;
+    int64_t chunks, batches, unentered;
 };
 
 static int add_files(struct join *join, const char *times_path, const char *chunk_path,
@@ -36,6 +36,7 @@ static int add_files(struct join *join, const char *times_path, const char *chun
         code = assembly_add(join->assembly, &join->info, chunk_path, &times.chunk, error);
     free(times.chunk.time);
     join->chunks++;
+    join->unentered = times.unentered;
     join->batches += times.chunk.plan.index == 0;
     return code < 0 ? code : !times.chunk.last_of_film;
 }
@@ -57,12 +58,13 @@ static int write_summary(const char *path, const struct join *join,
 {
     const struct input_info *info = &join->info;
     json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:i, s:i, s:b, s:s, s:s, s:b}", "frames",
+        "{s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:i, s:i, s:b, s:s, s:s, s:b, s:I}", "frames",
         (json_int_t)totals->frames, "key_frames", (json_int_t)totals->key_frames, "bytes",
         (json_int_t)totals->bytes, "video_bytes", (json_int_t)totals->video_bytes, "seconds",
         totals->seconds, "chunks", (json_int_t)join->chunks, "batches", (json_int_t)join->batches,
         "width", info->format.width, "height", info->format.height, "has_audio", totals->has_audio,
-        "source", info->source, "converted", info->converted, "interlaced", info->interlaced);
+        "source", info->source, "converted", info->converted, "interlaced", info->interlaced,
+        "unentered", (json_int_t)join->unentered);
     return files_write_json(path, json, error);
 }
 

@@ -6,22 +6,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "encode/scene.h"
 #include "media/y4m.h"
 
 struct reader {
     struct reader_options options;
     struct input *input;
-    struct plan plan;
-    struct scene scene;
+    struct cutter cutter;
+    struct scene_eye eye;
     int64_t skipped; /* frames before options.start that were read */
     int64_t frames;  /* of the part, read so far */
     bool ended;
     /* The frame after the chunk that was read last: one frame ahead shows where a chunk ends and
-     * how long its last frame is shown. */
+     * how long its last frame is shown. The cutter has it already. */
     struct xc_picture *picture;
     int64_t time_stamp;
-    int64_t last_duration;
 };
 
 /* Reads the next frame of the part to be encoded; reader->picture is NULL after the last. */
@@ -45,15 +43,6 @@ static int read_frame(struct reader *reader, struct error *error)
     return 0;
 }
 
-/* One frame at the nominal rate, in ticks. */
-static int64_t nominal_duration(const struct input_info *info)
-{
-    struct ratio rate = info->format.frame_rate;
-    struct ratio base = info->time_base;
-    double ticks = (double)rate.denominator / rate.numerator * base.denominator / base.numerator;
-    return ticks >= 1 ? (int64_t)(ticks + 0.5) : 1;
-}
-
 static int check_options(const struct reader *reader, struct error *error)
 {
     const struct input_info *info = input_info(reader->input);
@@ -72,7 +61,6 @@ int reader_open(const struct reader_options *options, struct reader **result, st
     if (reader == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     reader->options = *options;
-    plan_start(&reader->plan, options->chunk_frames, options->batch_chunks);
     int code = input_open(options->input, &reader->input, error);
     if (code >= 0)
         code = check_options(reader, error);
@@ -80,7 +68,8 @@ int reader_open(const struct reader_options *options, struct reader **result, st
         reader_close(reader);
         return code;
     }
-    reader->last_duration = nominal_duration(input_info(reader->input));
+    cut_start(&reader->cutter, input_info(reader->input), options->chunk_frames,
+              options->batch_chunks, options->scene_cuts);
     *result = reader;
     return 0;
 }
@@ -90,33 +79,33 @@ const struct input_info *reader_info(const struct reader *reader)
     return input_info(reader->input);
 }
 
+/* Tells the cutter of the frame that was read. */
+static int add_frame(struct reader *reader, struct raw_chunk *chunk, struct error *error)
+{
+    double change = reader->options.scene_cuts ? scene_look(&reader->eye, reader->picture) : 0;
+    return cut_add(&reader->cutter, reader->time_stamp, change, chunk, error);
+}
+
 /* Writes the waiting frame and reads on until another chunk begins. `stream` may be NULL. */
 static int write_chunk(struct reader *reader, const char *path, FILE *stream,
                        struct raw_chunk *chunk, struct error *error)
 {
-    int written = 0;
-    for (;;) {
-        int code = stream != NULL ? y4m_write(stream, reader->picture, error) : 0;
+    int code = 0;
+    while (code == 0) {
+        code = stream != NULL ? y4m_write(stream, reader->picture, error) : 0;
         if (code < 0)
             return error_prefix(error, "scratch file %s", path);
-        struct frame_time *time = &chunk->time[written++];
-        time->time_stamp = reader->time_stamp;
         code = read_frame(reader, error);
         if (code < 0)
             return code;
-        /* The film's last frame is taken to last as long as the one before. */
-        if (reader->picture != NULL)
-            reader->last_duration = reader->time_stamp - time->time_stamp;
-        time->duration = reader->last_duration;
         if (reader->picture == NULL) {
-            reader->ended = chunk->last_of_film = true;
-            plan_end(&reader->plan, &chunk->plan);
-            return 0;
+            reader->ended = true;
+            cut_end(&reader->cutter, chunk);
+            return 1;
         }
-        bool cut = reader->options.scene_cuts && scene_add(&reader->scene, reader->picture);
-        if (plan_add(&reader->plan, cut, &chunk->plan))
-            return 0;
+        code = add_frame(reader, chunk, error);
     }
+    return code;
 }
 
 /* The film's first frame, which begins the first chunk. */
@@ -131,11 +120,8 @@ static int begin(struct reader *reader, struct error *error)
                          (long long)reader->options.start);
     if (reader->picture == NULL)
         return error_set(error, -EINVAL, "%s has no video frames", reader->options.input);
-    if (reader->options.scene_cuts)
-        scene_add(&reader->scene, reader->picture);
-    struct plan_chunk none;
-    plan_add(&reader->plan, false, &none);
-    return 0;
+    struct raw_chunk none;
+    return add_frame(reader, &none, error);
 }
 
 static int write_file(struct reader *reader, const char *path, struct raw_chunk *chunk,
@@ -161,17 +147,13 @@ int reader_next(struct reader *reader, const char *path, struct raw_chunk *chunk
     int code = reader->frames == 0 ? begin(reader, error) : 0;
     if (code < 0)
         return code;
-    chunk->time = malloc((size_t)reader->options.chunk_frames * sizeof *chunk->time);
-    if (chunk->time == NULL)
-        return error_set(error, -ENOMEM, "out of memory");
     code = path != NULL ? write_file(reader, path, chunk, error)
                         : write_chunk(reader, path, NULL, chunk, error);
     if (code < 0) {
         free(chunk->time);
         chunk->time = NULL;
-        return code;
     }
-    return 1;
+    return code;
 }
 
 void reader_close(struct reader *reader)
@@ -180,5 +162,6 @@ void reader_close(struct reader *reader)
         return;
     xc_picture_unref(reader->picture);
     input_close(reader->input);
+    cut_free(&reader->cutter);
     free(reader);
 }

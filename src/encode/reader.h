@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "encode/plan.h"
+#include "encode/cut.h"
 #include "media/input.h"
 #include "util/error.h"
 
@@ -15,17 +15,6 @@ struct reader_options {
     int64_t frames; /* at most; 0 for all */
     int chunk_frames, batch_chunks;
     bool scene_cuts; /* a hard cut begins a batch */
-};
-
-/* When a frame is shown and for how long, in ticks of the input's time base. */
-struct frame_time {
-    int64_t time_stamp, duration;
-};
-
-struct raw_chunk {
-    struct plan_chunk plan;
-    struct frame_time *time; /* [plan.frames]; the caller frees it */
-    bool last_of_film;       /* or of the part of it that is encoded */
 };
 
 struct reader;

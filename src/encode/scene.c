@@ -73,6 +73,16 @@ static double change_between(const uint8_t *a, const uint8_t *b)
     return (double)sum / SCENE_PARTS * (1 - correlation(a, b));
 }
 
+double scene_look(struct scene_eye *eye, const struct xc_picture *picture)
+{
+    uint8_t thumbnail[SCENE_PARTS];
+    shrink(picture, thumbnail);
+    double change = eye->open ? change_between(eye->thumbnail, thumbnail) : 0;
+    eye->open = true;
+    memcpy(eye->thumbnail, thumbnail, sizeof thumbnail);
+    return change;
+}
+
 static double greatest_recent_change(const struct scene *scene)
 {
     double greatest = 0;
@@ -81,11 +91,10 @@ static double greatest_recent_change(const struct scene *scene)
     return greatest;
 }
 
-bool scene_add(struct scene *scene, const struct xc_picture *picture)
+bool scene_add(struct scene *scene, double change)
 {
-    uint8_t thumbnail[SCENE_PARTS];
-    shrink(picture, thumbnail);
-    double change = scene->frames > 0 ? change_between(scene->thumbnail, thumbnail) : 0;
+    if (scene->frames == 0)
+        change = 0;
     bool cut = change >= least_change && change >= least_ratio * greatest_recent_change(scene) &&
                scene->since_cut >= shortest_scene;
     /* A cut's own change says nothing of how lively the new scene is. */
@@ -95,6 +104,5 @@ bool scene_add(struct scene *scene, const struct xc_picture *picture)
         scene->change[scene->frames % SCENE_MEMORY] = change;
     scene->since_cut = cut ? 1 : scene->since_cut + 1;
     scene->frames++;
-    memcpy(scene->thumbnail, thumbnail, sizeof thumbnail);
     return cut;
 }

@@ -8,6 +8,7 @@
 
 #include "encode/files.h"
 #include "encode/levels.h"
+#include "encode/segments.h"
 #include "encode/vpx_encoder.h"
 #include "media/input.h"
 #include "media/y4m.h"
@@ -21,7 +22,7 @@ static int copy_pictures(struct input *input, const struct task_options *options
     if (code < 0)
         return code;
     int64_t written = 0;
-    for (int64_t i = 0; written < options->frames; i++) {
+    for (int64_t i = 0; options->frames == 0 || written < options->frames; i++) {
         struct xc_picture *picture = NULL;
         int64_t time_stamp;
         code = input_read(input, &picture, &time_stamp, error);
@@ -41,6 +42,40 @@ static int copy_pictures(struct input *input, const struct task_options *options
     return code < 0 ? code : 0;
 }
 
+/* Writes as many pictures as the place has. */
+static int copy_place(struct input *input, const struct segments_place *place, FILE *stream,
+                      struct error *error)
+{
+    int code = y4m_write_header(stream, &input_info(input)->format, error);
+    if (code >= 0)
+        code = input_seek(input, &place->key, error);
+    for (int written = 0; written < place->pictures && code >= 0;) {
+        struct xc_picture *picture;
+        int64_t time_stamp;
+        code = input_read(input, &picture, &time_stamp, error);
+        if (code < 0)
+            break;
+        if (code == 0 || (written == 0 && time_stamp > place->first))
+            code = error_set(error, -ESTALE, "the film is not what it was when it was planned");
+        else if (written > 0 || time_stamp == place->first) {
+            code = y4m_write(stream, picture, error);
+            written++;
+        }
+        xc_picture_unref(picture);
+    }
+    return code;
+}
+
+static int copy_part(struct input *input, const struct task_options *options, FILE *stream,
+                     struct error *error)
+{
+    struct segments_place place;
+    if (options->place == NULL)
+        return copy_pictures(input, options, stream, error);
+    int code = segments_read_place(options->place, &place, error);
+    return code < 0 ? code : copy_place(input, &place, stream, error);
+}
+
 int task_fetch(const struct task_options *options, struct error *error)
 {
     struct input *input = NULL;
@@ -51,7 +86,7 @@ int task_fetch(const struct task_options *options, struct error *error)
     code = output_open(options->out_raw, true, &output, error);
     if (code < 0)
         goto done;
-    code = copy_pictures(input, options, output_stream(output), error);
+    code = copy_part(input, options, output_stream(output), error);
     if (code < 0)
         output_abort(output);
     else

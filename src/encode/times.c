@@ -34,7 +34,7 @@ static json_t *pack(const struct times *times)
     const struct video_format *format = &info->format;
     const struct plan_chunk *plan = &times->chunk.plan;
     return json_pack("{s:I, s:i, s:b, s:b, s:i, s:i, s:o, s:o, s:i, s:i, s:i, s:b, s:o, s:I, s:b, "
-                     "s:b, s:s, s:s, s:o}",
+                     "s:b, s:s, s:s, s:I, s:o}",
                      "number", (json_int_t)plan->number, "index", plan->index, "last", plan->last,
                      "last_of_film", times->chunk.last_of_film, "width", format->width, "height",
                      format->height, "frame_rate", pack_ratio(format->frame_rate), "pixel_aspect",
@@ -43,7 +43,8 @@ static json_t *pack(const struct times *times)
                      "full_range", format->colour.full_range, "time_base",
                      pack_ratio(info->time_base), "begin", (json_int_t)info->begin, "has_audio",
                      info->has_audio, "interlaced", info->interlaced, "converted", info->converted,
-                     "source", info->source, "times", pack_times(&times->chunk));
+                     "source", info->source, "unentered", (json_int_t)times->unentered, "times",
+                     pack_times(&times->chunk));
 }
 
 int times_write(const char *path, const struct times *times, struct error *error)
@@ -87,7 +88,7 @@ static int unpack(const char *path, json_t *json, struct times *times, struct er
     struct input_info *info = &times->info;
     struct video_format *format = &info->format;
     struct plan_chunk *plan = &times->chunk.plan;
-    json_int_t number, begin;
+    json_int_t number, begin, unentered;
     int last, last_of_film, full_range, has_audio, interlaced;
     const char *converted, *source;
     json_error_t failure;
@@ -95,7 +96,7 @@ static int unpack(const char *path, json_t *json, struct times *times, struct er
     if (json_unpack_ex(
             json, &failure, 0,
             "{s:I, s:i, s:b, s:b, s:i, s:i, s:[i, i!], s:[i, i!], s:i, s:i, s:i, s:b, s:[i, i!], "
-            "s:I, s:b, s:b, s:s, s:s, s:o !}",
+            "s:I, s:b, s:b, s:s, s:s, s:I, s:o !}",
             "number", &number, "index", &plan->index, "last", &last, "last_of_film", &last_of_film,
             "width", &format->width, "height", &format->height, "frame_rate",
             &format->frame_rate.numerator, &format->frame_rate.denominator, "pixel_aspect",
@@ -104,7 +105,7 @@ static int unpack(const char *path, json_t *json, struct times *times, struct er
             &format->colour.matrix, "full_range", &full_range, "time_base",
             &info->time_base.numerator, &info->time_base.denominator, "begin", &begin, "has_audio",
             &has_audio, "interlaced", &interlaced, "converted", &converted, "source", &source,
-            "times", &list) < 0)
+            "unentered", &unentered, "times", &list) < 0)
         return broken(path, failure.text, error);
     if (info->time_base.numerator < 1 || info->time_base.denominator < 1)
         return broken(path, "the time base is none", error);
@@ -113,6 +114,7 @@ static int unpack(const char *path, json_t *json, struct times *times, struct er
     times->chunk.last_of_film = last_of_film;
     format->colour.full_range = full_range;
     info->begin = begin;
+    times->unentered = unentered;
     info->has_audio = has_audio;
     info->interlaced = interlaced;
     snprintf(info->converted, sizeof info->converted, "%s", converted);

@@ -6,6 +6,7 @@
  *      "primaries": 2, "transfer": 2, "matrix": 2, "full_range": false,
  *      "time_base": [1, 1000],                      seconds in a tick
  *      "begin": 0, "has_audio": true, "interlaced": false, "converted": "", "source": "mov, h264",
+ *      "unentered": 0,
  *      "times": [[0, 40], [40, 40]]}                time stamp and duration of each picture, in ticks
  */
 #ifndef ENCODE_TIMES_H
@@ -19,6 +20,9 @@
 
 struct times {
     struct input_info info; /* but for the estimate of frames, which is 0 */
+    int64_t
+        unentered; /* pictures so far that whoever planned had to decode in order: decoding cannot begin
+                               at the keys before them */
     struct raw_chunk chunk; /* all but plan.first_frame; whoever read it frees chunk.time */
 };
 

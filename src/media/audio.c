@@ -384,7 +384,7 @@ void audio_close(struct audio *audio)
         return;
     avcodec_free_context(&audio->decoder);
     avcodec_free_context(&audio->encoder);
-    avformat_close_input(&audio->format);
+    libav_close(&audio->format);
     swr_free(&audio->resampler);
     if (audio->fifo)
         av_audio_fifo_free(audio->fifo);

@@ -9,6 +9,7 @@
 
 #include "media/convert.h"
 #include "media/libav.h"
+#include "media/remote.h"
 
 struct input {
     AVFormatContext *format;
@@ -19,28 +20,31 @@ struct input {
     bool frame_waits; /* `frame` is decoded but not handed on yet */
     struct converter *converter;
     struct input_info info;
-    char *name;               /* for error sentences */
+    char *path, *name;        /* the name is for error sentences */
+    bool seeking;             /* frames that come before `key` are passed over */
+    struct input_key key;     /* that was gone to */
+    bool at_key_frame;        /* of `shown` */
     int64_t last;             /* time stamp handed on; AV_NOPTS_VALUE before the first */
     int64_t packet_end;       /* byte position behind the last frame's packet */
     int64_t damaged;          /* packets that gave no picture and that none stands in for yet */
+    int64_t left_over;        /* what `damaged` was when the last frame was decoded */
     int64_t stand_ins;        /* how often `shown` is handed on once more before `frame` */
     struct xc_picture *shown; /* handed on last */
 };
 
-static const char *display_name(const char *path)
+static char *display_name(const char *path)
 {
-    return strcmp(path, "-") == 0 ? "standard input" : path;
+    return remote_is_url(path) ? remote_name(path)
+                               : strdup(strcmp(path, "-") == 0 ? "standard input" : path);
 }
 
-/* Cover pictures of audio files are no films. */
 static int choose_stream(struct input *input, struct error *error)
 {
     AVFormatContext *format = input->format;
-    int index = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
-    if (index < 0 || format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+    input->stream = libav_video(format);
+    if (!input->stream)
         return error_set(error, -EINVAL, "%s has no video stream", input->name);
-    input->stream = format->streams[index];
-    int audio = av_find_best_stream(format, AVMEDIA_TYPE_AUDIO, -1, index, NULL, 0);
+    int audio = av_find_best_stream(format, AVMEDIA_TYPE_AUDIO, -1, input->stream->index, NULL, 0);
     input->info.has_audio = audio >= 0;
     return 0;
 }
@@ -133,6 +137,16 @@ static int64_t count_stand_ins(const struct input *input)
     return missing < input->damaged ? FFMAX(missing, 0) : input->damaged;
 }
 
+/* A gap behind a key frame is not of what was damaged before it: so what comes behind does not depend on all that
+ * the film was before. Packets behind the key frame's may have been decoded already. */
+static void forget_damage(struct input *input)
+{
+    int64_t recent = FFMAX(input->damaged - input->left_over, 0);
+    if (input->frame->key_frame)
+        input->damaged = recent;
+    input->left_over = input->damaged;
+}
+
 static int64_t find_begin(const struct input *input)
 {
     int64_t picture = next_time_stamp(input);
@@ -176,9 +190,9 @@ static int check_size(const struct input *input, struct error *error)
                      parameters->width, parameters->height, XC_MAX_DIMENSION, XC_MAX_DIMENSION);
 }
 
-static int open_stream(struct input *input, const char *path, struct error *error)
+static int open_stream(struct input *input, struct error *error)
 {
-    int result = libav_open(path, &input->format, error);
+    int result = libav_open(input->path, &input->format, error);
     if (result < 0)
         return result;
     if ((result = choose_stream(input, error)) < 0 || (result = check_size(input, error)) < 0)
@@ -211,13 +225,14 @@ int input_open(const char *path, struct input **opened, struct error *error)
     if (!input)
         return error_set(error, -ENOMEM, "out of memory");
     input->last = AV_NOPTS_VALUE;
-    input->name = strdup(display_name(path));
+    input->path = strdup(path);
+    input->name = display_name(path);
     input->packet = av_packet_alloc();
     input->frame = av_frame_alloc();
     int result;
-    if (!input->name || !input->packet || !input->frame)
+    if (!input->path || !input->name || !input->packet || !input->frame)
         result = error_set(error, -ENOMEM, "out of memory");
-    else if ((result = open_stream(input, path, error)) == 0)
+    else if ((result = open_stream(input, error)) == 0)
         result = open_first_frame(input, error);
     if (result < 0) {
         input_close(input);
@@ -232,17 +247,141 @@ const struct input_info *input_info(const struct input *input)
     return &input->info;
 }
 
+/* ---- Seeking ----------------------------------------------------------------------------------- */
+
+bool input_reaches(const struct input_key *key, int64_t time_stamp, bool key_frame)
+{
+    if (key->packet == 0)
+        return true;
+    /* Where packets have no time of presentation, frames get one of decoding: frames that are shown before the
+     * key frame have one behind the key packet's. */
+    return key->pts != INPUT_NO_TIME ? time_stamp >= key->pts : key_frame && time_stamp >= key->dts;
+}
+
+/* What is decoded before the key frame is shown may lack what it refers to; errors there do not count. */
+static int decode_to_key(struct input *input, struct error *error)
+{
+    for (;;) {
+        int result = decode_frame(input, error);
+        if (result <= 0)
+            return result;
+        if (input_reaches(&input->key, input->frame->best_effort_timestamp,
+                          input->frame->key_frame))
+            break;
+        av_frame_unref(input->frame);
+    }
+    input->seeking = false;
+    input->damaged = input->left_over = 0;
+    return 1;
+}
+
+static int64_t packet_time(int64_t pts, int64_t dts)
+{
+    return pts != INPUT_NO_TIME ? pts : dts;
+}
+
+/* Times of decoding that a demuxer works out for itself can be others after seeking. */
+static bool is_packet_of(const struct input_key *key, const AVPacket *packet)
+{
+    return packet->size == key->size && packet->pos == key->position &&
+           (key->pts != INPUT_NO_TIME ? packet->pts == key->pts : packet->dts == key->dts);
+}
+
+/* Reads up to the key's packet, which is left in input->packet: 1, or 0 when it did not come. */
+static int read_to_key(struct input *input, const struct input_key *key, struct error *error)
+{
+    for (;;) {
+        int result = libav_read_packet(input->format, input->packet, error);
+        if (result <= 0)
+            return result;
+        bool ours = input->packet->stream_index == input->stream->index;
+        if (ours && is_packet_of(key, input->packet))
+            return 1;
+        bool passed =
+            ours && input->packet->flags & AV_PKT_FLAG_KEY &&
+            packet_time(input->packet->pts, input->packet->dts) > packet_time(key->pts, key->dts);
+        av_packet_unref(input->packet);
+        if (passed)
+            return 0;
+    }
+}
+
+/* 1 with the key's packet in input->packet, 0 where the container did not lead there. */
+static int seek_to_key(struct input *input, const struct input_key *key, struct error *error)
+{
+    int64_t second = av_rescale_q(1, (AVRational){1, 1}, input->stream->time_base);
+    int64_t time = packet_time(key->pts, key->dts);
+    int64_t early = key->dts != INPUT_NO_TIME && key->dts < time ? key->dts : time;
+    const int64_t to[] = {time, early, early - 2 * second};
+    if (time == INPUT_NO_TIME)
+        return 0;
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) {
+        if (avformat_seek_file(input->format, input->stream->index, INT64_MIN, to[i], to[i], 0) < 0)
+            continue;
+        int result = read_to_key(input, key, error);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+/* From the film's start, packet by packet. */
+static int count_to_key(struct input *input, const struct input_key *key, struct error *error)
+{
+    avcodec_free_context(&input->decoder);
+    libav_close(&input->format);
+    int result = open_stream(input, error);
+    for (int64_t packets = 0; result >= 0;) {
+        result = libav_read_packet(input->format, input->packet, error);
+        if (result <= 0)
+            break;
+        bool ours = input->packet->stream_index == input->stream->index;
+        if (ours && packets++ == key->packet)
+            return input->packet->size == key->size
+                       ? 0
+                       : error_set(error, -ESTALE, "%s is not what it was before", input->name);
+        av_packet_unref(input->packet);
+    }
+    return result < 0 ? result
+                      : error_set(error, -ESTALE, "%s is shorter than before", input->name);
+}
+
+int input_seek(struct input *input, const struct input_key *key, struct error *error)
+{
+    if (key->packet == 0)
+        return 0;
+    av_frame_unref(input->frame);
+    input->frame_waits = false;
+    int result = seek_to_key(input, key, error);
+    if (result == 0)
+        result = count_to_key(input, key, error);
+    if (result < 0)
+        return error_prefix(error, "%s", input->name);
+    avcodec_flush_buffers(input->decoder);
+    result = avcodec_send_packet(input->decoder, input->packet);
+    av_packet_unref(input->packet);
+    if (result == AVERROR(ENOMEM))
+        return error_set(error, -ENOMEM, "out of memory");
+    input->damaged = result < 0;
+    input->key = *key;
+    input->seeking = true;
+    return 0;
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------- */
+
 int input_read(struct input *input, struct xc_picture **picture, int64_t *time_stamp,
                struct error *error)
 {
     *picture = NULL;
     if (!input->frame_waits) {
-        int result = decode_frame(input, error);
+        int result = input->seeking ? decode_to_key(input, error) : decode_frame(input, error);
         if (result <= 0)
             return result;
         input->frame_waits = true;
         input->stand_ins = count_stand_ins(input);
         input->damaged -= input->stand_ins;
+        forget_damage(input);
     }
     if (input->stand_ins > 0) {
         input->stand_ins--;
@@ -257,8 +396,19 @@ int input_read(struct input *input, struct xc_picture **picture, int64_t *time_s
     xc_picture_unref(input->shown);
     input->shown = xc_picture_ref(*picture);
     *time_stamp = input->last = next_time_stamp(input);
+    input->at_key_frame = input->frame->key_frame;
     av_frame_unref(input->frame);
     return 1;
+}
+
+bool input_at_key_frame(const struct input *input)
+{
+    return input->at_key_frame;
+}
+
+int64_t input_damaged(const struct input *input)
+{
+    return input->damaged;
 }
 
 void input_close(struct input *input)
@@ -268,9 +418,10 @@ void input_close(struct input *input)
     xc_picture_unref(input->shown);
     convert_close(input->converter);
     avcodec_free_context(&input->decoder);
-    avformat_close_input(&input->format);
+    libav_close(&input->format);
     av_packet_free(&input->packet);
     av_frame_free(&input->frame);
+    free(input->path);
     free(input->name);
     free(input);
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "media/remote.h"
+
 /* For decoders with threads of their own, such as dav1d. libavcodec's frame threads conceal
  * errors from pictures that may or may not be complete yet: a damaged film would come out
  * different each time. */
@@ -61,25 +63,155 @@ static char *make_url(const char *path)
     char *url;
     if (is_standard_input(path))
         return strdup("pipe:0");
-    if (strstr(path, "://"))
-        return strdup(path);
     return asprintf(&url, "file:%s", path) < 0 ? NULL : url;
 }
+
+/* ---- Films behind URLs ----------------------------------------------------------------------- */
+
+/* libavformat takes much that cannot be read for the end: what went wrong stays here. */
+struct remote_io {
+    struct remote *remote;
+    int64_t position;
+    struct error error;
+};
+
+/* What libavformat reads at a time, at most. */
+#define IO_BUFFER 65536
+
+static int io_read(void *opaque, uint8_t *bytes, int size)
+{
+    struct remote_io *io = opaque;
+    if (io->error.code < 0)
+        return io->error.code;
+    int count = remote_read(io->remote, io->position, bytes, size, &io->error);
+    if (count <= 0)
+        return count == 0 ? AVERROR_EOF : count;
+    io->position += count;
+    return count;
+}
+
+static int64_t io_seek(void *opaque, int64_t offset, int whence)
+{
+    struct remote_io *io = opaque;
+    int64_t size = remote_size(io->remote);
+    if (whence & AVSEEK_SIZE)
+        return size;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == SEEK_CUR)
+        offset += io->position;
+    else if (whence == SEEK_END)
+        offset += size;
+    if (offset < 0)
+        return AVERROR(EINVAL);
+    return io->position = offset;
+}
+
+static void close_io(AVIOContext *io)
+{
+    struct remote_io *remote = io->opaque;
+    remote_close(remote->remote);
+    free(remote);
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+}
+
+static int open_io(const char *url, AVIOContext **opened, struct error *error)
+{
+    struct remote_io *io = calloc(1, sizeof *io);
+    unsigned char *buffer = av_malloc(IO_BUFFER);
+    int code = io && buffer ? remote_open(url, &io->remote, error)
+                            : error_set(error, -ENOMEM, "out of memory");
+    if (code == 0) {
+        *opened = avio_alloc_context(buffer, IO_BUFFER, 0, io, io_read, NULL, io_seek);
+        if (*opened)
+            return 0;
+        code = error_set(error, -ENOMEM, "out of memory");
+    }
+    if (io)
+        remote_close(io->remote);
+    free(io);
+    av_free(buffer);
+    return code;
+}
+
+/* The sentence for what reading has run into, or 0. */
+static int io_failure(const AVFormatContext *format, struct error *error)
+{
+    if (!format->pb)
+        return 0;
+    if (format->flags & AVFMT_FLAG_CUSTOM_IO) {
+        const struct remote_io *io = format->pb->opaque;
+        if (io->error.code < 0)
+            *error = io->error;
+        return io->error.code;
+    }
+    int code = format->pb->error;
+    return code < 0 && code != AVERROR_EOF ? libav_error(error, code, "cannot read %s", format->url)
+                                           : 0;
+}
+
+void libav_close(AVFormatContext **format)
+{
+    if (!*format)
+        return;
+    AVIOContext *io = (*format)->flags & AVFMT_FLAG_CUSTOM_IO ? (*format)->pb : NULL;
+    avformat_close_input(format);
+    if (io)
+        close_io(io);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static int not_a_film(const char *path, struct error *error)
 {
     return error_set(error, -EINVAL, "%s is not a film in a format that can be read", path);
 }
 
-static int open_format(const char *path, AVFormatContext **format, struct error *error)
+/* `name` is what the film is called, freed here; so is `io`, NULL for libavformat's own, where this fails. */
+static int open_named(char *name, AVIOContext *io, const AVInputFormat *kind,
+                      AVFormatContext **format)
 {
-    char *url = make_url(path);
-    if (!url)
-        return error_set(error, -ENOMEM, "out of memory");
+    int result = AVERROR(ENOMEM);
+    *format = name ? avformat_alloc_context() : NULL;
+    if (*format) {
+        (*format)->pb = io;
+        if (io)
+            (*format)->flags |= AVFMT_FLAG_CUSTOM_IO;
+        result = avformat_open_input(format, name, kind, NULL);
+    }
+    free(name);
+    return result;
+}
+
+static int open_remote(const char *url, AVFormatContext **format, struct error *error)
+{
+    AVIOContext *io;
+    int result = open_io(url, &io, error);
+    if (result < 0)
+        return result;
+    struct remote_io *remote = io->opaque;
+    result = open_named(remote_name(url), io, NULL, format);
+    if (result >= 0)
+        return 0;
+    *error = remote->error;
+    close_io(io);
+    char *name = remote_name(url);
+    if (error->code >= 0)
+        result = result == AVERROR_INVALIDDATA
+                     ? not_a_film(name ? name : "the film", error)
+                     : libav_error(error, result, "cannot read %s", name ? name : "the film");
+    free(name);
+    return error->code;
+}
+
+static int open_file(const char *path, AVFormatContext **format, struct error *error)
+{
     const AVInputFormat *kind =
         is_standard_input(path) ? av_find_input_format("yuv4mpegpipe") : NULL;
-    int result = avformat_open_input(format, url, kind, NULL);
-    free(url);
+    int result = is_standard_input(path) ? 0 : check_file(path, error);
+    if (result < 0)
+        return result;
+    result = open_named(make_url(path), NULL, kind, format);
     if (result >= 0)
         return 0;
     if (is_standard_input(path))
@@ -94,25 +226,31 @@ int libav_open(const char *path, AVFormatContext **opened, struct error *error)
     AVFormatContext *format = NULL;
     av_log_set_level(AV_LOG_QUIET);
     *opened = NULL;
-    if (!is_standard_input(path) && !strstr(path, "://")) {
-        int result = check_file(path, error);
-        if (result < 0)
-            return result;
-    }
-    int result = open_format(path, &format, error);
+    int result =
+        remote_is_url(path) ? open_remote(path, &format, error) : open_file(path, &format, error);
     if (result < 0)
         return result;
+    const char *name = remote_is_url(path) ? format->url : path;
     result = avformat_find_stream_info(format, NULL);
-    if (result < 0)
-        libav_error(error, result, "cannot read %s", path);
+    if (io_failure(format, error) < 0)
+        result = error->code;
+    else if (result < 0)
+        libav_error(error, result, "cannot read %s", name);
     else if (strcmp(format->iformat->name, "tty") == 0)
-        result = not_a_film(path, error); /* libavformat makes a film of any text */
+        result = not_a_film(name, error); /* libavformat makes a film of any text */
     if (result < 0) {
-        avformat_close_input(&format);
+        libav_close(&format);
         return error->code;
     }
     *opened = format;
     return 0;
+}
+
+AVStream *libav_video(AVFormatContext *format)
+{
+    int index = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    bool found = index >= 0 && !(format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC);
+    return found ? format->streams[index] : NULL;
 }
 
 void libav_discard_others(AVFormatContext *format, const AVStream *stream)
@@ -148,16 +286,27 @@ int libav_open_decoder(AVFormatContext *format, AVStream *stream, AVCodecContext
     return 0;
 }
 
-/* Feeds the decoder with the stream's next packet, or with the end. Containers that turn out to be
- * damaged end where they do. */
+int libav_read_packet(AVFormatContext *format, AVPacket *packet, struct error *error)
+{
+    int result = av_read_frame(format, packet);
+    if (result >= 0)
+        return 1;
+    if (io_failure(format, error) < 0)
+        return error->code;
+    return result == AVERROR_EOF || result == AVERROR_INVALIDDATA
+               ? 0
+               : libav_error(error, result, "cannot read %s", format->url);
+}
+
+/* Feeds the decoder with the stream's next packet, or with the end. */
 static int feed(AVFormatContext *format, const AVStream *stream, AVCodecContext *decoder,
                 AVPacket *packet, int64_t *damaged, struct error *error)
 {
-    int result = av_read_frame(format, packet);
-    if (result == AVERROR_EOF || result == AVERROR_INVALIDDATA)
+    int result = libav_read_packet(format, packet, error);
+    if (result < 0)
+        return result;
+    if (result == 0)
         avcodec_send_packet(decoder, NULL);
-    else if (result < 0)
-        return libav_error(error, result, "cannot read %s", format->url);
     else if (packet->stream_index == stream->index && packet->size > 0 &&
              (result = avcodec_send_packet(decoder, packet)) < 0)
         ++*damaged;

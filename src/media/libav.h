@@ -13,9 +13,17 @@
 int libav_error(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Opens `path`, or Y4M on standard input for "-", and finds out about its streams. Silences libav's
- * own messages. */
+/* Opens `path`, a file or an http(s) URL, or Y4M on standard input for "-", and finds out about its streams.
+ * Silences libav's own messages. What is opened so is closed by libav_close(), which allows what is NULL. */
 int libav_open(const char *path, AVFormatContext **opened, struct error *error);
+void libav_close(AVFormatContext **format);
+
+/* The stream of a film's pictures; NULL where there is none. Cover pictures of audio files are no films. */
+AVStream *libav_video(AVFormatContext *format);
+
+/* The next packet of any stream: 1, 0 at the end, or a negative errno. Containers that turn out to be damaged
+ * end where they do. */
+int libav_read_packet(AVFormatContext *format, AVPacket *packet, struct error *error);
 
 /* Tells the demuxer to pass over all streams but one. */
 void libav_discard_others(AVFormatContext *format, const AVStream *stream);

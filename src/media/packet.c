@@ -160,7 +160,7 @@ void packet_close(struct packet_reader *reader)
     if (!reader)
         return;
     ivf_close(reader->ivf);
-    avformat_close_input(&reader->format);
+    libav_close(&reader->format);
     av_packet_free(&reader->packet);
     free(reader->name);
     free(reader);

@@ -91,6 +91,30 @@ def cut(film, folder, settings):
     return places
 
 
+def cut_by_seeking(film, folder, settings, scans=3):
+    """The same with `task plan`, where each chunk is decoded for itself."""
+    planner = Points(folder, "plan", source=film, scans=scans, **settings.of_source())
+    places = []
+    for name, number in planner:
+        if name == "segments":
+            os.link(folder / f"segments-{number:06d}.json", folder / f"scan-{number:06d}.json")
+        elif name == "measures":
+            task("scan", source=film, segments=folder / f"scan-{number:06d}.json",
+                 out_measures=folder / f"measures-{number:06d}.json")
+        elif name == "times":
+            os.link(folder / f"times-{number:06d}.json", folder / f"times-{number:06d}.kept")
+        elif name == "place":
+            place = folder / f"place-{number:06d}.json"
+            places.append(json.loads(place.read_text()))
+            task("fetch", source=film, place=place, out_raw=folder / f"{number:06d}.y4m")
+        planner.answer("ready")
+    status, said = planner.end()
+    assert status == 0, said
+    for kept in folder.glob("times-*.kept"):
+        kept.rename(kept.with_suffix(".json"))
+    return places
+
+
 def encode(film, folder, output, settings, silent=False):
     """Encodes `film` to `output`, a name ending in .webm or .ivf; returns its bytes. All files that lie
     between stay in `folder`, but for those that `task join` takes."""

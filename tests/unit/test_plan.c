@@ -91,8 +91,13 @@ static unsigned tile(unsigned seed, int x, int y)
     return (mixed ^ mixed >> 15) * 2246822519u >> 16;
 }
 
+struct film {
+    struct scene_eye eye;
+    struct scene scene;
+};
+
 /* A picture of the scene `seed`: coarse random tiles, moved by `shift` pixels and lit by `light`. */
-static bool add_picture(struct scene *scene, unsigned seed, int shift, int light)
+static bool add_picture(struct film *film, unsigned seed, int shift, int light)
 {
     static uint8_t luma[WIDTH * HEIGHT];
     static const uint8_t chroma[WIDTH * HEIGHT];
@@ -104,55 +109,55 @@ static bool add_picture(struct scene *scene, unsigned seed, int shift, int light
         WIDTH, HEIGHT, {luma, chroma, chroma}, {WIDTH, (WIDTH + 1) / 2, (WIDTH + 1) / 2}};
     struct xc_picture *picture;
     assert_int_equal(xc_picture_new(&view, &picture), XC_OK);
-    bool cut = scene_add(scene, picture);
+    bool cut = scene_add(&film->scene, scene_look(&film->eye, picture));
     xc_picture_unref(picture);
     return cut;
 }
 
 static void a_new_scene_is_a_cut(void **state)
 {
-    struct scene scene = {0};
+    struct film film = {0};
     for (int i = 0; i < 12; i++)
-        assert_false(add_picture(&scene, 1, 0, 0));
-    assert_true(add_picture(&scene, 2, 0, 0));
+        assert_false(add_picture(&film, 1, 0, 0));
+    assert_true(add_picture(&film, 2, 0, 0));
     for (int i = 0; i < 12; i++)
-        assert_false(add_picture(&scene, 2, 0, 0));
-    assert_true(add_picture(&scene, 3, 0, 0));
+        assert_false(add_picture(&film, 2, 0, 0));
+    assert_true(add_picture(&film, 3, 0, 0));
 }
 
 static void motion_and_light_are_no_cuts(void **state)
 {
-    struct scene scene = {0};
+    struct film film = {0};
     for (int i = 0; i < 24; i++)
-        assert_false(add_picture(&scene, 1, i, 0));
+        assert_false(add_picture(&film, 1, i, 0));
     for (int i = 0; i < 24; i++)
-        assert_false(add_picture(&scene, 1, 23, 4 * i));
-    assert_false(add_picture(&scene, 1, 23, 0));
+        assert_false(add_picture(&film, 1, 23, 4 * i));
+    assert_false(add_picture(&film, 1, 23, 0));
 }
 
 static void flicker_is_at_most_one_cut(void **state)
 {
-    struct scene scene = {0};
+    struct film film = {0};
     int cuts = 0;
     for (int i = 0; i < 12; i++)
-        add_picture(&scene, 1, 0, 0);
+        add_picture(&film, 1, 0, 0);
     for (int i = 0; i < 12; i++)
-        cuts += add_picture(&scene, 1 + i % 2, 0, 0);
+        cuts += add_picture(&film, 1 + i % 2, 0, 0);
     assert_int_equal(cuts, 1);
 }
 
 static void tiny_pictures(void **state)
 {
-    struct scene scene = {0};
+    struct film film = {0};
     for (int i = 0; i < 20; i++) {
         uint8_t sample = i < 10 ? 10 : 240;
         struct xc_view view = {1, 1, {&sample, &sample, &sample}, {1, 1, 1}};
         struct xc_picture *picture;
         assert_int_equal(xc_picture_new(&view, &picture), XC_OK);
-        scene_add(&scene, picture);
+        scene_add(&film.scene, scene_look(&film.eye, picture));
         xc_picture_unref(picture);
     }
-    assert_int_equal(scene.frames, 20);
+    assert_int_equal(film.scene.frames, 20);
 }
 
 /* ---- Levels -------------------------------------------------------------------------------- */
