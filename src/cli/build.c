@@ -15,32 +15,12 @@
 
 static const char self[] = "/proc/self/exe";
 
-static int sum_file(FILE *file, struct sha256 *sha256, uint8_t sum[SHA256_SIZE])
-{
-    uint8_t bytes[65536];
-    size_t size;
-    int code = 0;
-    while (code == 0 && (size = fread(bytes, 1, sizeof bytes, file)) > 0)
-        code = sha256_update(sha256, bytes, size);
-    if (code == 0 && ferror(file))
-        code = -EIO;
-    return code == 0 ? sha256_finish(sha256, sum) : code;
-}
+/* scripts/fingerprint.py makes it. */
+extern const char build_sources[];
 
-int build_identity(char build[SHA256_HEX_SIZE], struct error *error)
+const char *build_identity(void)
 {
-    uint8_t sum[SHA256_SIZE];
-    FILE *file = fopen(self, "rbe");
-    if (file == NULL)
-        return error_set(error, -errno, "cannot read this program: %s", strerror(errno));
-    struct sha256 *sha256 = sha256_new();
-    int code = sha256 != NULL ? sum_file(file, sha256, sum) : -ENOMEM;
-    sha256_free(sha256);
-    fclose(file);
-    if (code < 0)
-        return error_set(error, code, "cannot read this program: %s", strerror(-code));
-    sha256_hex(sum, build);
-    return 0;
+    return build_sources;
 }
 
 void build_facts(char facts[BUILD_FACTS_SIZE])

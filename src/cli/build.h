@@ -3,12 +3,12 @@
 #define CLI_BUILD_H
 
 #include "util/error.h"
-#include "util/sha256.h"
 
 enum { BUILD_FACTS_SIZE = 256 };
 
-/* Identifies the program's bytes: their SHA-256. */
-int build_identity(char build[SHA256_HEX_SIZE], struct error *error);
+/* Identifies the sources that the program was made from: a SHA-256 in hexadecimal digits. It is the same for a
+ * coordinator here and for workers made elsewhere, for another kind of processor even. */
+const char *build_identity(void);
 
 /* The processor's architecture and the versions of libraries that the tasks' results depend on. */
 void build_facts(char facts[BUILD_FACTS_SIZE]);

@@ -69,7 +69,6 @@ struct service {
     const char *keys, *trace_path;
     char *scratch;
     struct credentials coordinator_keys, rendezvous_keys;
-    char build[SHA256_HEX_SIZE];
     char *program;
     FILE *trace;
     uv_loop_t loop;
@@ -184,16 +183,14 @@ static int open_trace(struct service *service, struct error *error)
 
 static int prepare(struct service *service, struct error *error)
 {
-    int code = build_identity(service->build, error);
-    if (code == 0)
-        code = build_program(&service->program, error);
+    int code = build_program(&service->program, error);
     if (code == 0)
         code = load_keys(service, error);
     if (code == 0)
         code = find_scratch(service, error);
     if (code == 0)
         code = open_trace(service, error);
-    service->options.build = service->build;
+    service->options.build = build_identity();
     service->options.program = service->program;
     service->options.choice = engine_choice_of(&service->engine);
     return code;

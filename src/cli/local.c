@@ -21,7 +21,6 @@ enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 struct local {
     const struct local_options *options;
-    char build[SHA256_HEX_SIZE];
     char *program, *objects, *journal, *scratch;
     char *keep;  /* absolute, or NULL */
     FILE *trace; /* NULL: none */
@@ -170,7 +169,7 @@ static void open_handles(struct local *local)
 static int open_coordinator(struct local *local, struct error *error)
 {
     const struct coordinator_options options = {
-        .build = local->build,
+        .build = build_identity(),
         .program = local->program,
         .choice = local->options->engine,
         .scratch = local->scratch,
@@ -230,9 +229,7 @@ int local_run(const struct local_options *options, struct error *error)
     struct local local = {.options = options};
     /* Whoever goes away is an error like any other. */
     signal(SIGPIPE, SIG_IGN);
-    int code = build_identity(local.build, error);
-    if (code == 0)
-        code = build_program(&local.program, error);
+    int code = build_program(&local.program, error);
     if (code == 0)
         code = trace_open(options->trace, "we", &local.trace, error);
     if (code == 0)

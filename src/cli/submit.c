@@ -40,7 +40,6 @@ struct conversation {
     struct job *own_job; /* the same, where it came from the coordinator */
     char *store_parent;  /* absolute */
     struct credentials credentials;
-    char build[SHA256_HEX_SIZE];
     uv_loop_t loop;
     uv_signal_t signal[SIGNALS];
     struct network *network;
@@ -407,7 +406,7 @@ static int dial(struct conversation *conversation, struct error *error)
         .host = conversation->access->host,
         .port = conversation->access->port,
         .credentials = &conversation->credentials,
-        .build = conversation->build,
+        .build = build_identity(),
         .handlers = &handlers,
         .opaque = conversation,
     };
@@ -430,8 +429,6 @@ static void ask_first(struct conversation *conversation)
 static int converse(struct conversation *conversation, struct error *error)
 {
     int code = load_credentials(conversation, error);
-    if (code == 0)
-        code = build_identity(conversation->build, error);
     if (code < 0)
         return code;
     signal(SIGPIPE, SIG_IGN);

@@ -16,12 +16,8 @@ struct run {
 
 int working_open(struct working *working, struct error *error)
 {
-    int code = build_identity(working->build, error);
-    working->program = NULL;
-    if (code == 0)
-        code = build_program(&working->program, error);
     build_facts(working->facts);
-    return code;
+    return build_program(&working->program, error);
 }
 
 void working_close(struct working *working)
@@ -66,7 +62,7 @@ int working_run(const struct working *working, const struct invocation *invocati
     const struct worker_options options = {
         .invocation = invocation,
         .version = XC_VERSION,
-        .build = working->build,
+        .build = build_identity(),
         .facts = working->facts,
         .program = working->program,
         .slot_argv = slot_argv,

@@ -8,7 +8,7 @@
 
 /* What this program is: the same for all workers of a process. */
 struct working {
-    char build[SHA256_HEX_SIZE], facts[BUILD_FACTS_SIZE];
+    char facts[BUILD_FACTS_SIZE];
     char *program;
 };
 

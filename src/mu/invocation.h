@@ -5,7 +5,7 @@
  *
  *     {
  *         "format": 1,
- *         "build": "4c1f...",              identifies the program: a worker of another one ends at once
+ *         "build": "4c1f...",              identifies the program's sources: a worker of others ends at once
  *         "job": "7", "worker": 12,
  *         "token": "9b02...",              of the session, in hexadecimal digits
  *         "coordinator": {"host": "::1", "port": 4433},
