@@ -8,20 +8,25 @@
 /* A file that is read and sent in an envelope. */
 #define READ_MOST (512u * 1024)
 
-struct activity *worker_activity_current(struct attempt *attempt)
+struct activity *worker_activity_at(struct attempt *attempt, uint32_t point)
 {
     for (struct list_link *link = attempt->activities.next; link != &attempt->activities;
          link = link->next) {
         struct activity *activity = LIST_ENTRY(link, struct activity, link);
-        if (activity->point == 0)
+        if (activity->point == point)
             return activity;
     }
     return NULL;
 }
 
+struct activity *worker_activity_current(struct attempt *attempt)
+{
+    return worker_activity_at(attempt, 0);
+}
+
 /* ---- The end ------------------------------------------------------------------------------- */
 
-static void activity_free(struct activity *activity)
+void worker_activity_free(struct activity *activity)
 {
     struct attempt *attempt = activity->attempt;
     list_remove(&activity->link);
@@ -86,7 +91,7 @@ void worker_activity_finish(struct activity *activity, const Mu__Outcome *outcom
         report_request(activity, &said);
     else if (!over)
         report_point(activity, &said);
-    activity_free(activity);
+    worker_activity_free(activity);
 }
 
 static void fill_identity(Mu__Identity *to, const struct store_identity *from)
@@ -263,6 +268,8 @@ static void start(struct activity *activity)
         worker_message_receive(activity);
     else if (activity->unpark != NULL)
         worker_unpark(activity);
+    else if (activity->stow)
+        worker_park_tick(activity);
     else if (activity->quit)
         worker_message_settle(activity);
     else
@@ -303,6 +310,10 @@ void worker_activity_request(struct attempt *attempt, Mu__Envelope *envelope)
         break;
     case MU__REQUEST__WHAT_UNPARK:
         activity->unpark = request->unpark;
+        break;
+    case MU__REQUEST__WHAT_PARK:
+        activity->stow = activity->waiting = true;
+        activity->park = strdup(request->park->key);
         break;
     default:
         worker_activity_fail(activity, "a request of a kind that this worker does not know");
@@ -374,7 +385,7 @@ void worker_activity_tick(struct activity *activity, uint64_t now)
         start_put(activity);
     } else if (activity->copy != NULL) {
         worker_message_look(activity, now);
-    } else if (activity->park != NULL) {
+    } else if (activity->park != NULL && activity->unpark == NULL) {
         worker_park_tick(activity);
     }
 }

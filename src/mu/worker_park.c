@@ -1,4 +1,4 @@
-/* Attempts that wait for a message without a worker: their scratch goes to the store, and comes from there. */
+/* Attempts that wait without a worker: their scratch goes to the store, and comes from there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -73,17 +73,25 @@ static bool begin(struct activity *activity, const char *file, bool unpack)
 
 /* ---- Parking ------------------------------------------------------------------------------- */
 
-/* It waits for its message again, as if nothing had been. */
-static void call_off(struct activity *activity, const char *file)
+static void forget(struct activity *activity)
 {
-    if (file != NULL)
-        unlinkat(activity->attempt->own, file, 0);
     free(activity->park);
     activity->park = NULL;
+    activity->packing = false;
+}
+
+/* It waits for its message again as if nothing had been; a command is begun anew. */
+static void call_off(struct activity *activity, const struct error *why)
+{
+    forget(activity);
     if (activity->cancelled)
         worker_activity_fail(activity, "cancelled");
-    else
+    else if (activity->run != NULL)
+        worker_run_start(activity);
+    else if (activity->receive != NULL)
         worker_message_receive(activity);
+    else
+        worker_activity_fail(activity, why->message);
 }
 
 static void on_put(void *opaque, const struct store_result *result)
@@ -93,7 +101,7 @@ static void on_put(void *opaque, const struct store_result *result)
     Mu__Identity identity = MU__IDENTITY__INIT;
     activity->operation = NULL;
     if (result->error.code < 0) {
-        call_off(activity, NULL);
+        call_off(activity, &result->error);
         return;
     }
     identity.size = result->identity.size;
@@ -107,16 +115,19 @@ static void on_put(void *opaque, const struct store_result *result)
 static void on_packed(struct activity *activity, const struct parking *parking)
 {
     struct attempt *attempt = activity->attempt;
-    struct error error;
+    struct error error = parking->error;
     const struct store_put put = {
         .from = {.folder = attempt->own, .path = parking->file},
         .key = activity->park,
         .attempt = attempt->number,
         .link = true,
     };
-    if (parking->error.code < 0 || activity->cancelled ||
-        store_put(attempt->worker->store, &put, on_put, activity, &activity->operation, &error) < 0)
-        call_off(activity, parking->file);
+    if (error.code == 0 && !activity->cancelled &&
+        store_put(attempt->worker->store, &put, on_put, activity, &activity->operation, &error) ==
+            0)
+        return;
+    unlinkat(attempt->own, parking->file, 0);
+    call_off(activity, &error);
 }
 
 /* Whether all that the attempt has sent is durable. */
@@ -131,25 +142,64 @@ static bool is_settled(const struct attempt *attempt)
     return true;
 }
 
-/* Should the message come before all is durable, it is not parked. */
-void worker_park_tick(struct activity *activity)
+/* Its last process is gone, if there was one: nothing changes in its scratch. */
+void worker_park_ended(struct activity *activity)
 {
+    struct error error;
     char file[32];
-    if (activity->receiving == NULL || !is_settled(activity->attempt))
-        return;
-    worker_message_stop_receiving(activity);
+    activity->waiting = false;
     worker_attempt_draft(activity->attempt, file);
-    if (!begin(activity, file, false))
-        call_off(activity, NULL);
+    if (begin(activity, file, false))
+        return;
+    error_set(&error, -ENOMEM, "out of memory");
+    call_off(activity, &error);
 }
 
-void worker_park(struct attempt *attempt, uint64_t request, const char *key)
+/* What of it waits for a message, itself or its point; NULL where that has come. */
+static struct activity *find_waiting(struct activity *activity)
+{
+    struct activity *waiting = worker_activity_at(activity->attempt, activity->park_point);
+    return waiting != NULL && waiting->receiving != NULL && waiting->copy == NULL ? waiting : NULL;
+}
+
+/* Ends what it waits for, so that nothing comes any more; false where that is too late. */
+static bool stop_waiting(struct activity *activity)
+{
+    struct activity *waiting = find_waiting(activity);
+    if (activity->run != NULL && activity->park_point == 0)
+        return worker_run_withdraw(activity);
+    if (waiting == NULL)
+        return false;
+    worker_message_stop_receiving(waiting);
+    if (waiting != activity)
+        worker_activity_free(waiting);
+    return true;
+}
+
+/* Should what it waits for come before all is durable, it is not parked. */
+void worker_park_tick(struct activity *activity)
+{
+    if (activity->packing || !is_settled(activity->attempt))
+        return;
+    if (!activity->stow && !stop_waiting(activity)) {
+        forget(activity);
+        return;
+    }
+    activity->packing = true;
+    if (activity->park_point != 0)
+        worker_run_cancel(activity);
+    else
+        worker_park_ended(activity);
+}
+
+void worker_park(struct attempt *attempt, uint64_t request, uint32_t point, const char *key)
 {
     struct activity *activity = worker_activity_current(attempt);
-    if (activity == NULL || activity->request != request || activity->receiving == NULL ||
-        activity->copy != NULL || activity->park != NULL)
-        return; /* what it waits for has come, or this is said twice */
+    if (activity == NULL || activity->request != request || activity->park != NULL ||
+        activity->unpark != NULL)
+        return; /* it is over, or this is said twice */
     activity->park = strdup(key);
+    activity->park_point = point;
     if (activity->park != NULL)
         worker_park_tick(activity);
 }

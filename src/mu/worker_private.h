@@ -115,13 +115,16 @@ struct activity {
     const Mu__Receive *receive;
     const Mu__Read *read;
     const Mu__Unpark *unpark;
-    bool quit;
+    bool quit, stow; /* stow: it is parked between two requests */
     bool needless;                     /* of a point: there is nothing to do any more */
     struct store_operation *operation; /* under way */
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */
     struct messenger_receive *receiving;
-    char *park; /* key, of a receive that is being parked; file of the archive, of an unpark */
+    char *park; /* key, of a request that is being parked; file of the archive, of an unpark */
+    uint32_t park_point;   /* that the run to be parked waits at; 0: none */
+    bool packing;          /* it is too late for what it waits for to come */
+    uint32_t points_asked; /* of a run, by all of its processes: it begins anew where it was not parked after all */
     struct copy *copy; /* of the message being received, should its bytes stop coming; or NULL */
 };
 
@@ -172,6 +175,10 @@ void worker_activity_request(struct attempt *attempt, Mu__Envelope *envelope);
 void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope);
 /* The request that the attempt is at, or NULL. */
 struct activity *worker_activity_current(struct attempt *attempt);
+/* The same for a point of it. */
+struct activity *worker_activity_at(struct attempt *attempt, uint32_t point);
+/* Ends it without a word. */
+void worker_activity_free(struct activity *activity);
 /* Stops it; it ends with its outcome soon. */
 void worker_activity_cancel(struct activity *activity);
 /* Looks at the time: `now` in the loop's milliseconds. */
@@ -194,6 +201,8 @@ void worker_run_point_asked(struct activity *run, uint32_t point);
 /* A point is done: the process goes on. */
 void worker_run_answer(struct activity *run, uint32_t point, enum control_answer answer,
                        struct packed outcome);
+/* Takes it back where it has not begun yet; false where it has. */
+bool worker_run_withdraw(struct activity *activity);
 /* Says to a new connection what is to be said of its points. */
 void worker_run_resend(struct activity *run);
 /* Ends slots that nobody needs any more; all of them at the worker's end. */
@@ -201,9 +210,11 @@ void worker_run_tick(struct worker *worker);
 void worker_run_close_lanes(struct worker *worker);
 
 /* worker_park.c */
-/* Parks the attempt where it waits for the message of this request. */
-void worker_park(struct attempt *attempt, uint64_t request, const char *key);
+/* Parks the attempt where it waits with this request: for its message, at this point of it, or for a core. */
+void worker_park(struct attempt *attempt, uint64_t request, uint32_t point, const char *key);
 void worker_park_tick(struct activity *activity);
+/* The process of the run has ended for that. */
+void worker_park_ended(struct activity *activity);
 void worker_unpark(struct activity *activity);
 
 /* worker_message.c */

@@ -33,7 +33,6 @@ struct run {
     struct list_link queue; /* among those that wait for a core */
     struct lane *lane;      /* NULL until it starts */
     bool has_core;
-    uint32_t last_id;
     struct list_link points; /* struct asked, the last one is what the process waits for */
 };
 
@@ -141,7 +140,7 @@ static void on_await(void *opaque, const char *name, int64_t number)
         slot_answer(lane->slot, CONTROL_CANCELLED);
         return;
     }
-    asked->id = ++run->last_id;
+    asked->id = ++activity->points_asked;
     list_append(&run->points, &asked->link);
     give_back(run);
     if (pack_question(run, asked, name, number))
@@ -250,6 +249,11 @@ static void on_done(void *opaque, const struct slot_outcome *slot)
     lane->activity = NULL;
     lane->idle_since = uv_now(worker->loop);
     run_free(activity->running);
+    if (activity->packing && !activity->cancelled) {
+        worker_park_ended(activity);
+        grant(worker);
+        return;
+    }
     cancel_point(activity->attempt);
     fill_outcome(&outcome, slot);
     outcome.stderr_tail = text_tail(&slot->err);
@@ -357,17 +361,24 @@ void worker_run_start(struct activity *activity)
     grant(worker_of(run));
 }
 
+bool worker_run_withdraw(struct activity *activity)
+{
+    struct run *run = activity->running;
+    if (run == NULL || run->lane != NULL)
+        return false;
+    run_free(run);
+    return true;
+}
+
 void worker_run_cancel(struct activity *activity)
 {
     struct run *run = activity->running;
     if (run == NULL)
         return;
-    if (run->lane != NULL) {
+    if (worker_run_withdraw(activity))
+        worker_activity_fail(activity, "cancelled");
+    else
         slot_cancel(run->lane->slot);
-        return;
-    }
-    run_free(run);
-    worker_activity_fail(activity, "cancelled");
 }
 
 /* ---- The slots as a whole ------------------------------------------------------------------ */

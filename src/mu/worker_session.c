@@ -244,13 +244,11 @@ static bool on_point_request(struct worker *worker, Mu__Envelope *envelope)
     struct attempt *attempt =
         worker_attempt_find(worker, request->call->actor, request->call->attempt);
     struct activity *run = attempt != NULL ? worker_activity_current(attempt) : NULL;
-    if (run == NULL || run->run == NULL || run->request != request->call->request ||
+    if (run == NULL || run->run == NULL || run->packing || run->request != request->call->request ||
         !worker_run_waits_at(run, request->id))
-        return false; /* it is over, or said twice */
-    for (struct list_link *link = attempt->activities.next; link != &attempt->activities;
-         link = link->next)
-        if (LIST_ENTRY(link, struct activity, link)->point == request->id)
-            return false;
+        return false; /* it is over */
+    if (worker_activity_at(attempt, request->id) != NULL)
+        return false; /* said twice */
     worker_run_point_asked(run, request->id);
     worker_activity_point(attempt, envelope);
     return true;
@@ -284,7 +282,7 @@ static void on_park(struct worker *worker, const Mu__Park *park)
         call_valid(park->call) ? worker_attempt_find(worker, park->call->actor, park->call->attempt)
                                : NULL;
     if (attempt != NULL)
-        worker_park(attempt, park->call->request, park->key);
+        worker_park(attempt, park->call->request, park->point, park->key);
 }
 
 static void on_fetch(struct worker *worker, const Mu__Fetch *fetch)

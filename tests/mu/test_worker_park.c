@@ -12,7 +12,7 @@
         .actor = name, .attempt = n, .request = r                                                  \
     }
 
-static void park(struct farm *farm, struct call call)
+static void park_at(struct farm *farm, struct call call, uint32_t point)
 {
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     Mu__Park park = MU__PARK__INIT;
@@ -24,9 +24,44 @@ static void park(struct farm *farm, struct call call)
     of.request = call.request;
     park.call = &of;
     park.key = key;
+    park.point = point;
     envelope.body_case = MU__ENVELOPE__BODY_PARK;
     envelope.park = &park;
     farm_send(farm, &envelope);
+}
+
+static void park(struct farm *farm, struct call call)
+{
+    park_at(farm, call, 0);
+}
+
+/* As a request of its own. */
+static void stow(struct farm *farm, struct call call)
+{
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__Request request = MU__REQUEST__INIT;
+    Mu__Park park = MU__PARK__INIT;
+    Mu__Call of = MU__CALL__INIT;
+    char key[64];
+    snprintf(key, sizeof key, "parked/%s", call.actor);
+    of.actor = (char *)call.actor;
+    of.attempt = call.attempt;
+    of.request = call.request;
+    park.key = key;
+    request.call = &of;
+    request.what_case = MU__REQUEST__WHAT_PARK;
+    request.park = &park;
+    envelope.body_case = MU__ENVELOPE__BODY_REQUEST;
+    envelope.request = &request;
+    farm_send(farm, &envelope);
+}
+
+static const Mu__Identity *expect_parked(struct farm *farm, struct call call)
+{
+    const Mu__Outcome *outcome = farm_outcome(farm, call);
+    if (outcome->result != MU__OUTCOME__RESULT__PARKED)
+        fail_msg("not parked, but %d: %s", outcome->result, outcome->error);
+    return outcome->identity;
 }
 
 static void unpark(struct farm *farm, struct call call, const char *key,
@@ -151,6 +186,121 @@ static void what_was_parked_is_checked(void **state)
     farm_dismiss(farm);
 }
 
+#define ASK(point) "echo 'await " point "' >&$XC_CONTROL; read answer <&$XC_CONTROL; "
+
+/* Waits until the command asks for its point, and says that it is to receive a message of "b". */
+static uint32_t receive_at_point(struct farm *farm)
+{
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__PointRequest request = MU__POINT_REQUEST__INIT;
+    Mu__Receive receive = MU__RECEIVE__INIT;
+    Mu__Label label = MU__LABEL__INIT;
+    const Mu__Point *point = farm_take(farm, MU__ENVELOPE__BODY_POINT)->point;
+    label.from = "b";
+    label.to = point->call->actor;
+    label.name = "m";
+    receive.label = &label;
+    receive.file = "got";
+    request.call = point->call;
+    request.id = point->id;
+    request.what_case = MU__POINT_REQUEST__WHAT_RECEIVE;
+    request.receive = &receive;
+    envelope.body_case = MU__ENVELOPE__BODY_POINT_REQUEST;
+    envelope.point_request = &request;
+    farm_send(farm, &envelope);
+    return point->id;
+}
+
+/* The command ends, and begins anew where it goes on, with the files as it left them. */
+static void a_command_that_waits_at_a_point_is_parked(void **state)
+{
+    static const char script[] =
+        "echo once >>tries; " ASK("m") "test $answer = ready; cat got >>tries";
+    struct farm *farm = *state;
+    farm->invocation.slots = 1;
+    farm_start(farm);
+    ask_sh(farm, CALL("a", 1, 1), script, "m");
+    uint32_t point = receive_at_point(farm);
+    farm_run(farm, 50);
+    park_at(farm, CALL("a", 1, 1), point + 1); /* it does not wait there */
+    park(farm, CALL("a", 1, 1));               /* it has begun */
+    park_at(farm, CALL("a", 1, 1), point);
+    park_at(farm, CALL("a", 1, 1), point);
+    const Mu__Identity *identity = expect_parked(farm, CALL("a", 1, 1));
+    assert_false(farm_said(farm, MU__ENVELOPE__BODY_POINT_OUTCOME));
+    unpark(farm, CALL("a", 2, 1), "parked/a.attempt-1", identity);
+    farm_expect_ok(farm, CALL("a", 2, 1));
+    ask_sh(farm, CALL("a", 2, 2), script, "m");
+    receive_at_point(farm);
+    ask_send(farm, CALL("b", 1, 1), "a", "m", NULL, "at last");
+    farm_expect_ok(farm, CALL("b", 1, 1));
+    farm_expect_ok(farm, CALL("a", 2, 2));
+    ask_sh(farm, CALL("a", 2, 3), "test \"$(cat tries)\" = \"$(printf 'once\nonce\nat last')\"",
+           NULL);
+    farm_expect_ok(farm, CALL("a", 2, 3));
+    farm_dismiss(farm);
+}
+
+/* Where it cannot be packed it is begun anew on the spot, and its points go on being numbered. */
+static void what_cannot_be_packed_begins_anew(void **state)
+{
+    struct farm *farm = *state;
+    farm_start(farm);
+    ask_sh(farm, CALL("a", 1, 1), "test -p pipe || mkfifo pipe; " ASK("m") "test $answer = ready",
+           "m");
+    uint32_t point = receive_at_point(farm);
+    park_at(farm, CALL("a", 1, 1), point);
+    assert_int_equal(receive_at_point(farm), point + 1);
+    assert_false(farm_said(farm, MU__ENVELOPE__BODY_OUTCOME));
+    ask_send(farm, CALL("b", 1, 1), "a", "m", NULL, "here");
+    farm_expect_ok(farm, CALL("b", 1, 1));
+    farm_expect_ok(farm, CALL("a", 1, 1));
+    assert_false(farm_exists(farm, "store/parked/a.attempt-1"));
+    farm_dismiss(farm);
+}
+
+static void what_has_not_begun_is_parked(void **state)
+{
+    struct farm *farm = *state;
+    farm->invocation.slots = 1;
+    farm_start(farm);
+    ask_sh(farm, CALL("b", 1, 1), "until test -e go; do sleep 0.02; done", NULL);
+    farm_run(farm, 50);
+    ask_sh(farm, CALL("a", 1, 1), "touch begun", NULL);
+    park(farm, CALL("b", 1, 1)); /* runs */
+    park(farm, CALL("a", 1, 1));
+    const Mu__Identity *identity = expect_parked(farm, CALL("a", 1, 1));
+    farm_drop(farm, "b", 1);
+    unpark(farm, CALL("a", 2, 1), "parked/a.attempt-1", identity);
+    farm_expect_ok(farm, CALL("a", 2, 1));
+    ask_sh(farm, CALL("a", 2, 2), "! test -e begun", NULL);
+    farm_expect_ok(farm, CALL("a", 2, 2));
+    farm_dismiss(farm);
+}
+
+static void between_two_requests_it_is_parked(void **state)
+{
+    struct farm *farm = *state;
+    farm_start(farm);
+    ask_sh(farm, CALL("a", 1, 1), "echo mine >file", NULL);
+    farm_expect_ok(farm, CALL("a", 1, 1));
+    ask_send(farm, CALL("a", 1, 2), "c", "early", NULL, "durable before");
+    farm_expect_ok(farm, CALL("a", 1, 2));
+    stow(farm, CALL("a", 1, 3));
+    const Mu__Identity *identity = expect_parked(farm, CALL("a", 1, 3));
+    assert_true(farm_said(farm, MU__ENVELOPE__BODY_STORED));
+    unpark(farm, CALL("a", 2, 1), "parked/a.attempt-1", identity);
+    farm_expect_ok(farm, CALL("a", 2, 1));
+    ask_sh(farm, CALL("a", 2, 2), "test $(cat file) = mine; mkfifo pipe", NULL);
+    farm_expect_ok(farm, CALL("a", 2, 2));
+    /* Where it cannot be, it goes on. */
+    stow(farm, CALL("a", 2, 3));
+    assert_int_equal(farm_outcome(farm, CALL("a", 2, 3))->result, MU__OUTCOME__RESULT__FAILED);
+    ask_sh(farm, CALL("a", 2, 4), "test $(cat file) = mine", NULL);
+    farm_expect_ok(farm, CALL("a", 2, 4));
+    farm_dismiss(farm);
+}
+
 /* An object that is no archive, whole as it is. */
 static void what_is_no_archive_is_refused(void **state)
 {
@@ -186,9 +336,16 @@ int main(void)
     alarm(getenv("ASAN_OPTIONS") != NULL ? 240 : 100);
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        FARM_TEST(an_attempt_goes_on_elsewhere),   FARM_TEST(what_comes_first_counts),
-        FARM_TEST(what_cannot_be_packed_waits_on), FARM_TEST(what_was_parked_is_checked),
-        FARM_TEST(what_is_no_archive_is_refused),  FARM_TEST(dropping_ends_parking),
+        FARM_TEST(an_attempt_goes_on_elsewhere),
+        FARM_TEST(what_comes_first_counts),
+        FARM_TEST(what_cannot_be_packed_waits_on),
+        FARM_TEST(what_was_parked_is_checked),
+        FARM_TEST(what_is_no_archive_is_refused),
+        FARM_TEST(dropping_ends_parking),
+        FARM_TEST(a_command_that_waits_at_a_point_is_parked),
+        FARM_TEST(what_cannot_be_packed_begins_anew),
+        FARM_TEST(what_has_not_begun_is_parked),
+        FARM_TEST(between_two_requests_it_is_parked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
