@@ -1,5 +1,5 @@
 /*
- * The workers: started as many as wanted, replaced when they are lost or do not come, shared among the jobs.
+ * The workers: started as many as wanted, replaced when they are lost or do not come.
  *
  *     launched -> came: used by the job, or spare -> lost
  */
@@ -18,6 +18,19 @@ enum { BARREN_EACH = 50 };
 /* After one could not be started. */
 enum { LAUNCH_PAUSE_MS = 1000 };
 
+/* After some have not come: twice as long each time, until one does. */
+enum { FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 30000 };
+
+/* Of which none has come, for each that is wanted, and at least: nobody ever will. */
+enum { MISSED_EACH = 3, MISSED_LEAST = 6 };
+
+/* One that was started comes within this time, as a rule. */
+enum { EXPECTED_MS = 3000 };
+
+/* A worker's commands should have ended this long before it is ended by force, for what they made must be taken
+ * away: an eighth of its time, but at least and at most so long. */
+enum { MARGIN_PART = 8, LEAST_MARGIN_MS = 2000, MOST_MARGIN_MS = 60000 };
+
 /* Of starting workers in one turn of the loop. */
 #define LAUNCHING_NS UINT64_C(20000000)
 
@@ -35,62 +48,6 @@ struct member *crew_find(struct coordinator *coordinator, uint32_t worker)
     return NULL;
 }
 
-/* ---- Sharing ------------------------------------------------------------------------------- */
-
-/* How many workers it could use: no more than it has actors left. */
-static int demand(const struct coordinator_job *job)
-{
-    struct ledger_progress progress;
-    int most = job->options.workers;
-    if (job->ending || !job->ready || job->delivering || job->coordinator->draining)
-        return 0;
-    ledger_progress(job->ledger, &progress);
-    if (progress.actors >= 0 && progress.actors - progress.done < most)
-        most = (int)(progress.actors - progress.done);
-    return most + job->options.spare;
-}
-
-/* Gives `most` at once to all jobs that want no more and have no share yet; returns how many these are. */
-static int share_modest(struct coordinator *coordinator, int most, int *left)
-{
-    struct list_link *head = &coordinator->jobs;
-    int served = 0;
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
-        int wanted = demand(job);
-        if (job->share >= 0 || wanted > most)
-            continue;
-        job->share = wanted;
-        *left -= wanted;
-        served++;
-    }
-    return served;
-}
-
-/* Each gets the same, but none more than it wants; what is left over goes to those that came first. */
-void crew_share(struct coordinator *coordinator)
-{
-    struct list_link *head = &coordinator->jobs;
-    int left = coordinator->options.workers, jobs = 0;
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
-        job->share = left > 0 ? -1 : demand(job);
-        jobs++;
-    }
-    if (left == 0)
-        return;
-    for (int served = 1; jobs > 0 && served > 0; jobs -= served)
-        served = share_modest(coordinator, left / jobs, &left);
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct coordinator_job *job = LIST_ENTRY(link, struct coordinator_job, link);
-        if (job->share >= 0)
-            continue;
-        job->share = (left + jobs - 1) / jobs;
-        left -= job->share;
-        jobs--;
-    }
-}
-
 /* Workers that run, of all jobs. */
 static int count_all(const struct coordinator *coordinator)
 {
@@ -99,6 +56,23 @@ static int count_all(const struct coordinator *coordinator)
     for (const struct list_link *link = head->next; link != head; link = link->next)
         present += LIST_ENTRY(link, struct coordinator_job, link)->present;
     return present;
+}
+
+int crew_most(const struct coordinator *coordinator)
+{
+    int chosen = coordinator->options.workers, most = engine_limits(coordinator->engine)->workers;
+    return chosen == 0 || (most > 0 && most < chosen) ? most : chosen;
+}
+
+int crew_running(const struct coordinator_job *job)
+{
+    const struct list_link *head = &job->members;
+    int running = 0;
+    for (const struct list_link *link = head->next; link != head; link = link->next) {
+        const struct member *member = LIST_ENTRY(link, struct member, link);
+        running += member->counted && member->started;
+    }
+    return running;
 }
 
 /* ---- Starting ------------------------------------------------------------------------------ */
@@ -173,9 +147,8 @@ static void fill(struct coordinator_job *job, uint64_t now)
 {
     struct coordinator *coordinator = job->coordinator;
     uint64_t until = uv_hrtime() + LAUNCHING_NS;
-    int room = coordinator->options.workers > 0
-                   ? coordinator->options.workers - count_all(coordinator)
-                   : INT_MAX;
+    int most = crew_most(coordinator);
+    int room = most > 0 ? most - count_all(coordinator) : INT_MAX;
     struct error error;
     for (; job->present < job->share && room > 0 && now >= job->launch_at && uv_hrtime() < until;
          room--) {
@@ -191,19 +164,51 @@ static void fill(struct coordinator_job *job, uint64_t now)
 
 /* ---- Coming -------------------------------------------------------------------------------- */
 
+/* When its commands should have ended, in the ledger's time; 0: they need not. */
+static int64_t until(const struct member *member)
+{
+    uint64_t margin = member->life_ms / MARGIN_PART;
+    if (member->life_ms == 0)
+        return 0;
+    margin = margin < LEAST_MARGIN_MS ? LEAST_MARGIN_MS : margin;
+    margin = margin > MOST_MARGIN_MS ? MOST_MARGIN_MS : margin;
+    return member->ends_at > margin ? (int64_t)(member->ends_at - margin) : 1;
+}
+
 static void use(struct member *member)
 {
     struct coordinator_job *job = member->job;
     member->used = true;
     job->used++;
-    ledger_joined(job->ledger, member->worker, member->slots, coordinator_job_now(job));
+    ledger_joined(job->ledger, member->worker, member->slots, until(member),
+                  coordinator_job_now(job));
 }
 
-void crew_came(struct member *member, int slots)
+/* Tells the ledger how many are on their way, as far as they will be used. */
+static void expect(struct coordinator_job *job, uint64_t now)
 {
-    member->came = true;
+    const struct list_link *head = &job->members;
+    int most = job->options.workers - job->used, coming = 0;
+    for (const struct list_link *link = head->next; link != head && coming < most;
+         link = link->next) {
+        const struct member *member = LIST_ENTRY(link, struct member, link);
+        coming += !member->came && !member->gone && now - member->away_at < EXPECTED_MS;
+    }
+    ledger_expect(job->ledger, coming * job->options.slots);
+}
+
+void crew_came(struct member *member, int slots, uint64_t life_ms)
+{
+    struct coordinator_job *job = member->job;
+    uint64_t now = uv_now(job->coordinator->loop);
+    member->came = job->came = true;
     member->slots = slots;
-    if (member->job->used < member->job->options.workers)
+    member->life_ms = life_ms;
+    member->ends_at = life_ms > 0 ? now + life_ms : 0;
+    job->missed = 0;
+    job->pause_ms = 0;
+    expect(job, now);
+    if (job->used < job->options.workers)
         use(member);
 }
 
@@ -221,7 +226,7 @@ static void use_spare(struct coordinator_job *job)
     }
 }
 
-static void unuse(struct member *member)
+void crew_unuse(struct member *member)
 {
     struct coordinator_job *job = member->job;
     if (!member->used)
@@ -248,7 +253,7 @@ static void give_up(struct member *member)
 {
     struct coordinator_job *job = member->job;
     leave_session(member, "its worker is lost");
-    unuse(member);
+    crew_unuse(member);
     if (!member->gone)
         engine_kill(job->coordinator->engine, member->worker);
     forget(member);
@@ -260,6 +265,7 @@ void crew_started(void *opaque, uint32_t worker)
     if (member == NULL || member->started)
         return;
     member->started = true;
+    member->job->starts++;
     if (!member->came)
         member->away_at = uv_now(member->job->coordinator->loop);
 }
@@ -283,6 +289,33 @@ void crew_refused(void *opaque, uint32_t worker, const struct error *reason)
         not_started(job, reason);
 }
 
+/* One has not come: the next ones are started later. */
+static void miss(struct coordinator_job *job, const char *how)
+{
+    uint64_t now = uv_now(job->coordinator->loop);
+    unsigned most = MISSED_EACH * (unsigned)job->share;
+    struct error error;
+    if (how != NULL)
+        snprintf(job->last_words, sizeof job->last_words, "; the last one %s", how);
+    job->missed++;
+    if (!job->came && job->missed >= (most > MISSED_LEAST ? most : MISSED_LEAST)) {
+        error_set(&error, -ECHILD, "none of the %u workers that were started has come%s",
+                  job->missed, job->last_words);
+        coordinator_job_fail(job, &error);
+    }
+    if (now < job->launch_at)
+        return; /* another one of that time */
+    job->pause_ms = job->pause_ms > 0 ? 2 * job->pause_ms : FIRST_PAUSE_MS;
+    if (job->pause_ms > LONGEST_PAUSE_MS)
+        job->pause_ms = LONGEST_PAUSE_MS;
+    job->launch_at = now + job->pause_ms;
+}
+
+static bool is_over(const struct member *member, uint64_t now)
+{
+    return member->ends_at > 0 && now >= member->ends_at;
+}
+
 void crew_ended(void *opaque, uint32_t worker, const char *how)
 {
     struct member *member = crew_find(opaque, worker);
@@ -299,7 +332,9 @@ void crew_ended(void *opaque, uint32_t worker, const char *how)
     if (member->session !=
         NULL) /* what was started once more goes on, or else ends its connection */
         return;
-    job->barren += !member->leaving;
+    job->barren += !member->leaving && !is_over(member, uv_now(job->coordinator->loop));
+    if (!member->came)
+        miss(job, how);
     give_up(member);
     coordinator_job_go_on(job);
 }
@@ -313,7 +348,8 @@ static bool is_lost(const struct member *member, uint64_t now)
                     : dial_ms > 0   ? dial_ms
                                     : options->launch_ms;
     bool away = member->started || member->came || member->leaving;
-    return member->session == NULL && (member->gone || (away && now - member->away_at >= most));
+    bool ended = member->gone || is_over(member, now);
+    return member->session == NULL && (ended || (away && now - member->away_at >= most));
 }
 
 static void drop_lost(struct coordinator_job *job, uint64_t now)
@@ -326,107 +362,25 @@ static void drop_lost(struct coordinator_job *job, uint64_t now)
             continue;
         if (!member->leaving) {
             coordinator_note(job->coordinator, "worker %u %s", member->worker,
-                             member->came ? "is lost" : "has not come");
-            job->barren++;
+                             is_over(member, now) ? "has come to the end of its time"
+                             : member->came       ? "is lost"
+                                                  : "has not come");
+            job->barren += !is_over(member, now);
         }
+        if (!member->came && !member->leaving)
+            miss(job, NULL);
         give_up(member);
     }
 }
 
-/* ---- Giving back --------------------------------------------------------------------------- */
-
-/* Whether another job has to wait for workers of this one. */
-static bool others_wait(const struct coordinator_job *job)
-{
-    const struct list_link *head = &job->coordinator->jobs;
-    for (const struct list_link *link = head->next; link != head; link = link->next) {
-        const struct coordinator_job *other = LIST_ENTRY(link, struct coordinator_job, link);
-        if (other != job && !other->ending && other->present < other->share)
-            return true;
-    }
-    return false;
-}
-
-static bool is_idle(const struct member *member)
-{
-    return !member->used || ledger_load(member->job->ledger, member->worker) == 0;
-}
-
-static void let_go(struct member *member)
-{
-    struct session *session = member->session;
-    coordinator_note(member->job->coordinator, "worker %u makes room", member->worker);
-    unuse(member);
-    member->leaving = true;
-    member->away_at = uv_now(member->job->coordinator->loop);
-    member->session = NULL;
-    if (session == NULL)
-        return;
-    session->member = NULL;
-    coordinator_session_dismiss(session);
-    channel_close(session->channel);
-}
-
-/* Lets it go now, or when its actors have left it. */
-static void retire(struct member *member)
-{
-    member->retiring = true;
-    if (is_idle(member))
-        let_go(member);
-    else
-        ledger_retire(member->job->ledger, member->worker, coordinator_job_now(member->job));
-}
-
-static void let_go_retired(struct coordinator_job *job)
-{
-    struct list_link *head = &job->members;
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct member *member = LIST_ENTRY(link, struct member, link);
-        if (member->retiring && !member->leaving && is_idle(member))
-            let_go(member);
-    }
-}
-
-/* Retires so many of the latest, idle ones or any: what the job began with, such as who reads its input, is
- * on the first ones. Returns how many are left to be found. */
-static int retire_some(struct coordinator_job *job, int count, bool idle)
-{
-    struct list_link *head = &job->members;
-    for (struct list_link *link = head->previous; link != head && count > 0;
-         link = link->previous) {
-        struct member *member = LIST_ENTRY(link, struct member, link);
-        if (member->retiring || (idle && !is_idle(member)))
-            continue;
-        retire(member);
-        count--;
-    }
-    return count;
-}
-
-static int count_retiring(const struct coordinator_job *job)
-{
-    const struct list_link *head = &job->members;
-    int retiring = 0;
-    for (const struct list_link *link = head->next; link != head; link = link->next)
-        retiring += LIST_ENTRY(link, struct member, link)->retiring;
-    return retiring;
-}
-
-static void give_back(struct coordinator_job *job)
-{
-    let_go_retired(job);
-    if (job->present <= job->share || !(job->coordinator->draining || others_wait(job)))
-        return;
-    int surplus = job->present - count_retiring(job) - job->share;
-    surplus = retire_some(job, surplus, true);
-    retire_some(job, surplus, false);
-}
+/* ---- As a whole ----------------------------------------------------------------------------- */
 
 void crew_tick(struct coordinator_job *job, uint64_t now)
 {
     drop_lost(job, now);
     use_spare(job);
-    give_back(job);
+    expect(job, now);
+    crew_give_back(job);
     fill(job, now);
 }
 

@@ -49,7 +49,7 @@ static void look(struct handed_in *job)
     const struct coordinator_job *running = job->running;
     coordinator_job_progress(running, &job->progress);
     job->ran_ms = running->ran_ms;
-    job->cost = (double)running->worker_ms / 1000 * job->coordinator->options.price;
+    job->cost = coordinator_job_cost(running);
 }
 
 void coordinator_handed_in_line(struct handed_in *job, Mu__JobLine *line)

@@ -149,16 +149,23 @@ void coordinator_job_operation_ended(struct coordinator_job *job)
     coordinator_job_go_on(job);
 }
 
+double coordinator_job_cost(const struct coordinator_job *job)
+{
+    const struct engine_limits *limits = engine_limits(job->coordinator->engine);
+    double price = job->coordinator->options.price;
+    return (double)job->worker_ms / 1000 * (price > 0 ? price : limits->price_second) +
+           (double)job->starts * limits->price_start;
+}
+
 static void check_caps(struct coordinator_job *job)
 {
     const struct coordinator_job_options *options = &job->options;
-    double cost = (double)job->worker_ms / 1000 * job->coordinator->options.price;
     struct error error;
     if (options->time_ms > 0 && job->ran_ms > options->time_ms) {
         error_set(&error, -ETIMEDOUT, "the job was not done within its limit of %.10g seconds",
                   (double)options->time_ms / 1000);
         coordinator_job_fail(job, &error);
-    } else if (options->cost > 0 && cost > options->cost) {
+    } else if (options->cost > 0 && coordinator_job_cost(job) > options->cost) {
         error_set(&error, -EDQUOT, "the job was not done within its limit of cost, %.10g",
                   options->cost);
         coordinator_job_fail(job, &error);
@@ -169,7 +176,7 @@ static void count_time(struct coordinator_job *job, uint64_t passed)
 {
     bool limited = job->options.time_ms > 0 || job->options.cost > 0;
     job->ran_ms += passed;
-    job->worker_ms += passed * (uint64_t)job->present;
+    job->worker_ms += passed * (uint64_t)crew_running(job);
     if (limited && job->ran_ms - job->counted_ms >= SPENT_MS)
         coordinator_record_spent(job);
     if (limited)
@@ -202,7 +209,9 @@ static const char *keep_text(struct coordinator_job *job, const char *text, bool
 static int keep_options(struct coordinator_job *job, const struct coordinator_job_options *options,
                         struct error *error)
 {
-    const struct ledger_limits limits = {.window = options->window};
+    const struct engine_limits *engine = engine_limits(job->coordinator->engine);
+    struct ledger_limits limits = {.window = options->window,
+                                   .idle_ms = (int64_t)engine->waiting_ms};
     struct coordinator_job_options *kept = &job->options;
     bool failed = false;
     *kept = *options;
@@ -212,6 +221,9 @@ static int keep_options(struct coordinator_job *job, const struct coordinator_jo
     kept->journal = keep_text(job, options->journal, &failed);
     kept->authority = keep_text(job, options->authority, &failed);
     kept->keep = keep_text(job, options->keep, &failed);
+    /* The window is that of all workers, also while most of them are not needed. */
+    if (limits.idle_ms > 0 && limits.window == 0)
+        limits.window = ledger_window_for(options->workers * options->slots);
     job->ledger = ledger_new(options->job, &limits);
     if (failed || job->ledger == NULL)
         return error_set(error, -ENOMEM, "out of memory");

@@ -136,6 +136,7 @@ static int write_invocation(const struct member *member, struct invocation_place
         .keep = (char *)job->options.keep,
         .slots = (uint32_t)job->options.slots,
         .patience_ms = options->patience_ms,
+        .life_ms = engine_limits(job->coordinator->engine)->life_ms,
     };
     memcpy(invocation.token, member->token, COORDINATOR_TOKEN);
     int code = make_credentials(member, &invocation.credentials, error);

@@ -193,8 +193,26 @@ static void say_park(struct coordinator_job *job, const struct ledger_order *ord
     fill_call(&parts, order);
     park.call = &parts.call;
     park.key = (char *)order->key;
+    park.point = order->point;
     envelope.body_case = MU__ENVELOPE__BODY_PARK;
     envelope.park = &park;
+    coordinator_session_tell(job->coordinator, order->worker, &envelope);
+}
+
+/* The same as a request of its own. */
+static void say_stow(struct coordinator_job *job, const struct ledger_order *order)
+{
+    struct parts parts;
+    Mu__Park park = MU__PARK__INIT;
+    Mu__Request request = MU__REQUEST__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    fill_call(&parts, order);
+    park.key = (char *)order->key;
+    request.call = &parts.call;
+    request.what_case = MU__REQUEST__WHAT_PARK;
+    request.park = &park;
+    envelope.body_case = MU__ENVELOPE__BODY_REQUEST;
+    envelope.request = &request;
     coordinator_session_tell(job->coordinator, order->worker, &envelope);
 }
 
@@ -279,6 +297,12 @@ void coordinator_carry_out(struct coordinator_job *job, const struct ledger_orde
         break;
     case LEDGER_PARK:
         say_park(job, order);
+        break;
+    case LEDGER_STOW:
+        say_stow(job, order);
+        break;
+    case LEDGER_RETIRE:
+        crew_retire(job, order->worker, order->text);
         break;
     case LEDGER_UNPARK:
         say_unpark(job, order);

@@ -42,6 +42,8 @@ struct member {
     bool leaving;            /* it was dismissed */
     bool gone;               /* its process has ended */
     bool counted;            /* in job->present */
+    uint64_t life_ms;        /* that it had when it came; 0: no limit */
+    uint64_t ends_at;        /* it is ended by force then */
     int slots;               /* once it came */
     struct session *session; /* NULL while there is none */
     uint64_t away_at;        /* since when; when it was started or dismissed */
@@ -140,13 +142,18 @@ struct coordinator_job {
     char *facts;         /* of the first worker that came: all are the same */
 
     struct list_link members;
-    int present, used;   /* members whose process runs, as far as is known; that the ledger has */
-    int share;           /* workers that it may have now, spare ones included */
-    unsigned barren;     /* workers that were lost since an actor was done */
-    uint64_t launch_at;  /* not earlier, after one could not be started */
-    uint64_t worker_ms;  /* of all its workers */
-    uint64_t ran_ms;     /* since it was begun, as long as there was a coordinator */
-    uint64_t counted_ms; /* of these, what the journal knows */
+    int present, used;    /* members whose process runs, as far as is known; that the ledger has */
+    int share;            /* workers that it may have now, spare ones included */
+    unsigned barren;      /* workers that were lost since an actor was done */
+    uint64_t launch_at;   /* not earlier, after one could not be started, or did not come */
+    uint64_t pause_ms;    /* ... for so long */
+    unsigned missed;      /* that have not come, in a row */
+    bool came;            /* one ever has */
+    char last_words[128]; /* of the engine, on one that has not come */
+    uint64_t starts;      /* of workers */
+    uint64_t worker_ms;   /* of all its workers */
+    uint64_t ran_ms;      /* since it was begun, as long as there was a coordinator */
+    uint64_t counted_ms;  /* of these, what the journal knows */
 
     /* what must be safe: coordinator_record.c */
     struct list_link cleanups, safe_cleanups; /* the latter wait for the sync under way */
@@ -177,6 +184,8 @@ void coordinator_go_on(struct coordinator *coordinator);
 
 /* ---- coordinator_job.c ---------------------------------------------------------------------- */
 
+/* What it has cost so far, at the price of its workers. */
+double coordinator_job_cost(const struct coordinator_job *job);
 /* In the loop's milliseconds. */
 int64_t coordinator_job_now(const struct coordinator_job *job);
 void coordinator_job_fail(struct coordinator_job *job, const struct error *failure);
@@ -256,11 +265,9 @@ void coordinator_submitter_tick(struct coordinator *coordinator, uint64_t now);
 
 /* ---- coordinator_crew.c --------------------------------------------------------------------- */
 
-/* Divides the workers among the jobs. */
-void crew_share(struct coordinator *coordinator);
 /* Starts the first ones. */
 void crew_begin(struct coordinator_job *job);
-/* Replaces those that are lost or late, starts as many as wanted, gives back what is too many. */
+/* Replaces those that are lost or late, starts as many as wanted. */
 void crew_tick(struct coordinator_job *job, uint64_t now);
 /* The engine says so. */
 void crew_started(void *opaque, uint32_t worker);
@@ -268,10 +275,25 @@ void crew_ended(void *opaque, uint32_t worker, const char *how);
 void crew_refused(void *opaque, uint32_t worker, const struct error *reason);
 /* It is not waited for any more. */
 void crew_uncount(struct member *member);
-/* One has said hello for the first time. */
-void crew_came(struct member *member, int slots);
+/* One has said hello for the first time: of `slots` commands at once, and `life_ms` left (0: no limit). */
+void crew_came(struct member *member, int slots, uint64_t life_ms);
+/* Workers of all jobs together, at most; 0: no limit. */
+int crew_most(const struct coordinator *coordinator);
+/* How many of a job's run, as far as is known: they are paid for. */
+int crew_running(const struct coordinator_job *job);
+/* The ledger has it no more. */
+void crew_unuse(struct member *member);
 struct member *crew_find(struct coordinator *coordinator, uint32_t worker);
 void crew_free(struct coordinator_job *job);
+
+/* ---- coordinator_share.c -------------------------------------------------------------------- */
+
+/* Divides the workers among the jobs. */
+void crew_share(struct coordinator *coordinator);
+/* Lets those go that are to end, and retires some where others have to wait for them. */
+void crew_give_back(struct coordinator_job *job);
+/* The ledger gives it no more actors: it goes when its last one has left. */
+void crew_retire(struct coordinator_job *job, uint32_t worker, const char *why);
 
 /* ---- coordinator_session.c ------------------------------------------------------------------ */
 
@@ -312,8 +334,8 @@ enum coordinator_record {
     RECORD_CLOSE,   /* {"family", "count"} */
     RECORD_DONE,    /* {"actor", "amount"} */
     RECORD_END,     /* {}: the outputs are there */
-    RECORD_SPENT,   /* {"ran_ms", "worker_ms"}: what it has taken so far */
-    RECORD_PARKED,  /* {"actor", "attempt", "at", "size", "sha256"} */
+    RECORD_SPENT,   /* {"ran_ms", "worker_ms", "starts"}: what it has taken so far */
+    RECORD_PARKED, /* {"actor", "attempt", "at", "size", "sha256", "from" and "name" if it waits} */
 };
 
 /* Makes the journal short again if it has grown, and nothing waits to be written to it. */

@@ -74,12 +74,14 @@ static int replay_one(struct coordinator_job *job, uint32_t type, const json_t *
         return ledger_replay_parked(
             ledger, text_of(record, "actor"),
             (uint32_t)json_integer_value(json_object_get(record, "attempt")), text_of(record, "at"),
-            &identity);
+            json_string_value(json_object_get(record, "from")),
+            json_string_value(json_object_get(record, "name")), &identity);
     case RECORD_END:
         return 0;
     case RECORD_SPENT:
         job->ran_ms = (uint64_t)json_integer_value(json_object_get(record, "ran_ms"));
         job->worker_ms = (uint64_t)json_integer_value(json_object_get(record, "worker_ms"));
+        job->starts = (uint64_t)json_integer_value(json_object_get(record, "starts"));
         job->counted_ms = job->ran_ms;
         return 0;
     default:
@@ -143,11 +145,13 @@ void coordinator_record_order(struct coordinator_job *job, const struct ledger_o
                                     &order->identity),
                       &error);
     else if (order->kind == LEDGER_PARKED)
-        code = append(job, RECORD_PARKED,
-                      with_identity(json_pack("{s:s, s:I, s:s}", "actor", order->actor, "attempt",
-                                              (json_int_t)order->attempt, "at", order->text),
-                                    &order->identity),
-                      &error);
+        code =
+            append(job, RECORD_PARKED,
+                   with_identity(json_pack("{s:s, s:I, s:s, s:s*, s:s*}", "actor", order->actor,
+                                           "attempt", (json_int_t)order->attempt, "at", order->text,
+                                           "from", order->peer, "name", order->name),
+                                 &order->identity),
+                   &error);
     else if (order->kind == LEDGER_CLOSE)
         code = append(
             job, RECORD_CLOSE,
@@ -167,8 +171,8 @@ void coordinator_record_spent(struct coordinator_job *job)
     struct error error;
     job->counted_ms = job->ran_ms;
     if (append(job, RECORD_SPENT,
-               json_pack("{s:I, s:I}", "ran_ms", (json_int_t)job->ran_ms, "worker_ms",
-                         (json_int_t)job->worker_ms),
+               json_pack("{s:I, s:I, s:I}", "ran_ms", (json_int_t)job->ran_ms, "worker_ms",
+                         (json_int_t)job->worker_ms, "starts", (json_int_t)job->starts),
                &error) < 0)
         coordinator_job_fail(job, &error);
 }

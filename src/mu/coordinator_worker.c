@@ -110,7 +110,7 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
         member->instance_size = hello->instance.len;
         if (hello->instance.len > 0)
             memcpy(member->instance, hello->instance.data, hello->instance.len);
-        crew_came(member, (int)hello->slots);
+        crew_came(member, (int)hello->slots, hello->life_ms);
     }
 }
 

@@ -229,7 +229,7 @@ int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount)
 
 /* ---- Workers ------------------------------------------------------------------------------- */
 
-void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t now)
+void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t until, int64_t now)
 {
     struct seat *seat = calloc(1, sizeof *seat);
     struct error error;
@@ -241,6 +241,8 @@ void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t no
     }
     seat->worker = worker;
     seat->slots = slots < 1 ? 1 : slots;
+    seat->until = until;
+    seat->life = until > now ? until - now : 0;
     list_init(&seat->attempts);
     list_append(&ledger->seats, &seat->link);
     ledger->slots += seat->slots;
@@ -254,14 +256,22 @@ void ledger_lost(struct ledger *ledger, uint32_t worker, int64_t now)
     ledger->now = now;
     if (seat == NULL)
         return;
-    while (!list_empty(&seat->attempts))
-        ledger_attempt_end(ledger, LIST_ENTRY(seat->attempts.next, struct attempt, of_seat), false);
+    while (!list_empty(&seat->attempts)) {
+        struct attempt *attempt = LIST_ENTRY(seat->attempts.next, struct attempt, of_seat);
+        ledger_life_cut(ledger, attempt);
+        ledger_attempt_end(ledger, attempt, false);
+    }
     list_remove(&seat->link);
     ledger->slots -= seat->slots;
     ledger->workers--;
     ledger->retiring -= seat->retiring;
     free(seat);
     ledger_schedule(ledger);
+}
+
+void ledger_expect(struct ledger *ledger, int slots)
+{
+    ledger->expected = slots;
 }
 
 /* Those that were not named get their requests again: what was said to the lost connection is lost. */
@@ -398,6 +408,7 @@ void ledger_tick(struct ledger *ledger, int64_t now)
             if (entry->attempt[i] != NULL)
                 ledger_attempt_get_again(ledger, entry->attempt[i]);
     }
+    ledger_life_tick(ledger);
     ledger_stragglers(ledger);
     ledger_schedule(ledger);
 }

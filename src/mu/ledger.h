@@ -12,6 +12,9 @@
  * - An actor is done when its machine has ended and all that it sent and put is durable.
  * - A worker holds so many actors for each slot. Where no more fit, those that have waited for a while for a
  *   message are parked: their scratch lies in the store, and they go on elsewhere when the message is there.
+ * - A worker that is to end gets no more actors. Those that it has are parked as soon as they wait, be it at a
+ *   point of a command or for a core, or come to a next command. To it come those whose time is over, or is too
+ *   short for a command that has to be run, and those whose actors have all waited for a while.
  * - A message or object whose identity is another one than before fails the job.
  * - A message that is lost, or was deleted before, is made again by running its sender again.
  */
@@ -38,6 +41,8 @@ struct ledger_limits {
     int actors;      /* that a worker has at once, for each slot; 0: 64 */
     int64_t park_ms; /* that an actor has waited for a message when it may be parked; 0: 1000 */
     int64_t patience_ms; /* of a message that is durable, until its copy is fetched; 0: 250 */
+    int64_t
+        idle_ms; /* that all actors of a worker have waited when it is to end; 0: it may wait for ever */
 };
 
 struct ledger_call {
@@ -56,8 +61,9 @@ enum ledger_kind {
                        nothing to do, and with JOB_NEEDED neither: `number` is 0 where that actor is
                        done */
     LEDGER_REFUSE, /* the process will not get its `point`; `text` says why */
-    LEDGER_PARK, /* `worker` is to park `actor`, which waits with `request`, as `attempt` of `key`:
-                       ledger_parked() */
+    LEDGER_PARK, /* `worker` is to park `actor`, which waits with `request`, or at `point` of it if that
+                       is not 0, as `attempt` of `key`: ledger_parked() */
+    LEDGER_STOW,   /* the same as a request of its own: it is not at anything */
     LEDGER_UNPARK, /* `worker` is to take what was parked, `key` and `identity`, for `attempt` of
                        `actor`; its outcome is `request`'s */
     LEDGER_DROP,   /* `worker` is to forget `attempt` of `actor` */
@@ -69,7 +75,8 @@ enum ledger_kind {
     LEDGER_DONE,  /* to be remembered: `actor` is done, its amount is `number`; messages to it may
                      go then */
     LEDGER_PARKED, /* to be remembered: `actor` is parked, as `attempt`, with `identity`; `text` is where
-                       it is */
+                       it is, `peer` and `name` are the message that it waits for, or NULL */
+    LEDGER_RETIRE, /* `worker` is to end when its load is 0, as after ledger_retire(); `text` says why */
     LEDGER_DELETE, /* `key`, or if not 0 its `attempt`, may go when what is to be remembered is safe */
 };
 
@@ -90,6 +97,8 @@ struct ledger_order {
 
 enum ledger_result { LEDGER_RUNNING, LEDGER_FINISHED, LEDGER_FAILED };
 
+/* Actors under way at once that so many slots are kept busy with. */
+int ledger_window_for(int slots);
 /* `job` must outlive the ledger. NULL when out of memory. */
 struct ledger *ledger_new(const struct job *job, const struct ledger_limits *limits);
 void ledger_free(struct ledger *ledger); /* NULL is allowed */
@@ -124,16 +133,22 @@ int ledger_replay_object(struct ledger *ledger, const char *key, const char *mak
                          const char *peer, const struct ledger_identity *identity);
 int ledger_replay_close(struct ledger *ledger, const char *family, int64_t count);
 int ledger_replay_done(struct ledger *ledger, const char *actor, int64_t amount);
-/* `text` as in the order. */
+/* `text`, `from` and `name` as in the order. */
 int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t attempt,
-                         const char *text, const struct ledger_identity *identity);
+                         const char *text, const char *from, const char *name,
+                         const struct ledger_identity *identity);
 
 /* ---- What happens --------------------------------------------------------------------------- */
 
 /* Times are in milliseconds from any start, and never go back. */
 
-/* A worker is there, with room for `slots` commands at once; another one with its number has gone before. */
-void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t now);
+/* A worker is there, with room for `slots` commands at once; another one with its number has gone before. Its
+ * commands should end before `until`; 0: they have no limit. */
+void ledger_joined(struct ledger *ledger, uint32_t worker, int slots, int64_t until, int64_t now);
+/* So many slots are on their way: as long as that is so, no worker gets more actors than it has slots. */
+void ledger_expect(struct ledger *ledger, int slots);
+/* How many actors could do something if there were enough workers; at most `most`. */
+int ledger_runnable(struct ledger *ledger, int most);
 /* It has lost its connection and is back: asks it again for what it was not asked for. Call for each attempt
  * that it holds, then once with `held` NULL. */
 void ledger_held(struct ledger *ledger, uint32_t worker, const struct ledger_call *held);
@@ -182,7 +197,7 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
 void ledger_stored(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_label *label, const struct ledger_identity *identity,
                    int64_t now);
-/* LEDGER_PARK is over: the attempt is in the store, and durable. */
+/* LEDGER_PARK or LEDGER_STOW is over: the attempt is in the store, and durable. */
 void ledger_parked(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_identity *identity, int64_t now);
 /* LEDGER_ADOPT is over; `code` 0, or a negative errno as store_adopt() has them. */

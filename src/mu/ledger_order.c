@@ -75,6 +75,7 @@ void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
         return;
     ledger_order_to(ledger, order, attempt);
     attempt->wait[WAIT_REQUEST].ordered = true;
+    attempt->at_once = ledger_commands_of(attempt->seat) <= attempt->seat->slots;
     if (machine_request(ledger->job, attempt->entry->actor, &attempt->state, &order->what, &error) <
         0)
         ledger_fail(ledger, &error);

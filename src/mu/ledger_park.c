@@ -1,6 +1,6 @@
 /*
- * Actors that wait without a worker: their scratch is in the store. They were parked at a "receive", which is
- * asked again when they have a worker again.
+ * Actors that wait without a worker: their scratch is in the store. They were parked at a "receive", at a point of
+ * a "run", or before they began with one; that request is made again when they have a worker again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,19 @@ static void parked_key(const struct entry *entry, char key[JOB_MOST_PATH + 1])
 
 bool ledger_seat_has_room(const struct ledger *ledger, const struct seat *seat)
 {
-    return !seat->retiring && seat->load < (int64_t)ledger->limits.actors * seat->slots;
+    int64_t most = (int64_t)ledger->limits.actors * seat->slots;
+    if (ledger->expected > 0 && most > seat->slots)
+        most = seat->slots; /* so that those who come find something */
+    return !seat->retiring && seat->load < most;
+}
+
+bool ledger_any_room(const struct ledger *ledger)
+{
+    const struct list_link *seats = &ledger->seats;
+    for (const struct list_link *link = seats->next; link != seats; link = link->next)
+        if (ledger_seat_has_room(ledger, LIST_ENTRY(link, struct seat, link)))
+            return true;
+    return false;
 }
 
 /* ---- Parking ------------------------------------------------------------------------------- */
@@ -30,8 +42,11 @@ static void delete_parked(struct ledger *ledger, const struct entry *entry, uint
 
 void ledger_park_free(struct entry *entry)
 {
-    if (entry->parked != NULL)
-        actor_state_free(&entry->parked->state);
+    if (entry->parked == NULL)
+        return;
+    actor_state_free(&entry->parked->state);
+    free(entry->parked->from);
+    free(entry->parked->name);
     free(entry->parked);
     entry->parked = NULL;
 }
@@ -56,10 +71,11 @@ void ledger_park_restart(struct ledger *ledger, struct entry *entry)
 
 void ledger_park_called_off(struct ledger *ledger, struct attempt *attempt)
 {
-    if (attempt->parking == 0 && !attempt->packed)
+    if (attempt->parking == 0 && !attempt->packed && !attempt->stowing)
         return;
-    ledger->parking -= attempt->parking != 0;
+    ledger->parking -= attempt->makes_room;
     attempt->parking = 0;
+    attempt->makes_room = attempt->stowing = false;
     delete_parked(ledger, attempt->entry, attempt->number);
 }
 
@@ -104,6 +120,10 @@ static void remember(struct ledger *ledger, struct entry *entry)
     order->actor = ledger_order_text(ledger, order, entry->name);
     order->key = ledger_order_text(ledger, order, key);
     order->text = ledger_order_text(ledger, order, text);
+    if (parked->item != NULL) {
+        order->peer = ledger_order_text(ledger, order, parked->item->from->name);
+        order->name = ledger_order_text(ledger, order, parked->item->name);
+    }
     order->attempt = parked->attempt;
     order->identity = parked->identity;
     free(text);
@@ -112,7 +132,8 @@ static void remember(struct ledger *ledger, struct entry *entry)
 static void order_park(struct ledger *ledger, const struct attempt *attempt)
 {
     char key[JOB_MOST_PATH + 1];
-    struct ledger_order *order = ledger_order_new(ledger, LEDGER_PARK);
+    struct ledger_order *order =
+        ledger_order_new(ledger, attempt->stowing ? LEDGER_STOW : LEDGER_PARK);
     if (order == NULL)
         return;
     parked_key(attempt->entry, key);
@@ -120,22 +141,30 @@ static void order_park(struct ledger *ledger, const struct attempt *attempt)
     order->key = ledger_order_text(ledger, order, key);
 }
 
+/* What the attempt waits for, itself or at a point of its command; or NULL. */
+static struct item *waited_for(const struct attempt *attempt)
+{
+    struct item *item = attempt->wait[WAIT_REQUEST].item;
+    return item != NULL ? item : attempt->wait[WAIT_POINT].item;
+}
+
 void ledger_parked(struct ledger *ledger, const struct ledger_call *call,
                    const struct ledger_identity *identity, int64_t now)
 {
     static const struct ledger_outcome wrong = {
-        .outcome = JOB_FAILED, .reason = "the worker has parked what does not wait for a message"};
+        .outcome = JOB_FAILED, .reason = "the worker has parked what it was not told to"};
     struct attempt *attempt = ledger_attempt_at(ledger, call);
     ledger->now = now;
     if (attempt == NULL || attempt->ending || attempt->packed || ledger->result != LEDGER_RUNNING)
         return;
-    if (attempt->what.kind != JOB_RECEIVE || attempt->wait[WAIT_REQUEST].item == NULL) {
+    if (attempt->parking == 0 && !attempt->stowing) {
         ledger_outcome(ledger, call, &wrong, now);
         return;
     }
     struct entry *entry = attempt->entry;
-    ledger->parking -= attempt->parking != 0;
+    ledger->parking -= attempt->makes_room;
     attempt->parking = 0;
+    attempt->makes_room = attempt->stowing = false;
     attempt->packed = true;
     attempt->packed_identity = *identity;
     ledger_attempt_leave(attempt);
@@ -155,14 +184,14 @@ bool ledger_park_settle(struct ledger *ledger, struct entry *entry)
     attempt->packed = false;
     parked->state = attempt->state;
     attempt->state = (struct actor_state){0};
-    parked->item = attempt->wait[WAIT_REQUEST].item;
+    parked->item = waited_for(attempt);
     remember(ledger, entry);
     if (before > 0)
         delete_parked(ledger, entry, before);
     list_remove(&entry->link);
     append(ledger, entry);
     ledger_attempt_end(ledger, attempt, false);
-    if (parked->item->status != ITEM_MISSING)
+    if (parked->item == NULL || parked->item->status != ITEM_MISSING)
         ledger_entry_ready(ledger, entry);
     return true;
 }
@@ -199,6 +228,7 @@ void ledger_park_resumed(struct ledger *ledger, struct attempt *attempt, bool ok
 {
     struct error error = {0};
     attempt->unparking = false;
+    attempt->resumed = true;
     if (ok) {
         ledger_attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
         return;
@@ -207,11 +237,18 @@ void ledger_park_resumed(struct ledger *ledger, struct attempt *attempt, bool ok
     ledger_attempt_end(ledger, attempt, true);
 }
 
+void ledger_park_stays(struct ledger *ledger, struct attempt *attempt)
+{
+    struct error error = {0};
+    attempt->stays = true;
+    ledger_attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
+}
+
 void ledger_park_repeat(struct ledger *ledger, struct attempt *attempt)
 {
     if (attempt->unparking && !attempt->reached)
         order_unpark(ledger, attempt);
-    if (attempt->parking != 0)
+    if (attempt->parking != 0 || (attempt->stowing && !attempt->reached))
         order_park(ledger, attempt);
 }
 
@@ -224,7 +261,8 @@ void ledger_park_wake(struct ledger *ledger, struct entry *entry, const struct i
 /* ---- What was remembered ------------------------------------------------------------------- */
 
 int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t attempt,
-                         const char *text, const struct ledger_identity *identity)
+                         const char *text, const char *from, const char *name,
+                         const struct ledger_identity *identity)
 {
     struct entry *entry = ledger_entry_named(ledger, actor);
     struct error error;
@@ -238,6 +276,10 @@ int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t atte
     if (parked == NULL)
         return -ENOMEM;
     int code = actor_state_read(ledger->job, text, strlen(text), &parked->state, &error);
+    parked->from = from != NULL ? strdup(from) : NULL;
+    parked->name = name != NULL ? strdup(name) : NULL;
+    if (code == 0 && ((from != NULL && !parked->from) || (name != NULL && !parked->name)))
+        code = -ENOMEM;
     if (code < 0) {
         ledger_park_free(entry);
         return code == -ENOMEM ? code : -EBADMSG;
@@ -249,20 +291,13 @@ int ledger_replay_parked(struct ledger *ledger, const char *actor, uint32_t atte
     return 0;
 }
 
-/* What the actor waits for, as its state says; NULL where that is nothing. */
+/* What the actor waits for, as remembered; NULL where that is nothing. */
 static struct item *awaited(struct ledger *ledger, struct entry *entry)
 {
-    struct machine_request request;
-    struct error error = {0};
-    struct item *item = NULL;
-    if (machine_request(ledger->job, entry->actor, &entry->parked->state, &request, &error) < 0)
-        return NULL;
-    struct entry *from =
-        request.kind == JOB_RECEIVE ? ledger_entry_named(ledger, request.peer) : NULL;
-    if (from != NULL)
-        item = ledger_message_item(ledger, from, entry, request.name);
-    machine_request_free(&request);
-    return item;
+    const struct parked *parked = entry->parked;
+    bool known = parked->from != NULL && parked->name != NULL && job_name_valid(parked->name);
+    struct entry *from = known ? ledger_entry_named(ledger, parked->from) : NULL;
+    return from != NULL ? ledger_message_item(ledger, from, entry, parked->name) : NULL;
 }
 
 void ledger_park_look(struct ledger *ledger)
@@ -282,22 +317,46 @@ void ledger_park_look(struct ledger *ledger)
 
 /* ---- Whom ---------------------------------------------------------------------------------- */
 
-static bool can_be_parked(const struct ledger *ledger, const struct attempt *attempt)
+static bool is_alone(const struct attempt *attempt)
 {
-    const struct wait *wait = &attempt->wait[WAIT_REQUEST];
-    const struct entry *entry = attempt->entry;
-    bool alone = entry->attempt[0] == NULL || entry->attempt[1] == NULL;
-    bool asked = attempt->parking != 0 && ledger->now - attempt->parking < PARK_EXPIRES_MS;
-    return alone && !asked && attempt->seat != NULL && !attempt->unparking &&
-           attempt->what.kind == JOB_RECEIVE && wait->ordered && wait->item != NULL &&
+    return attempt->entry->attempt[0] == NULL || attempt->entry->attempt[1] == NULL;
+}
+
+/* Whether it is at something, and was not told yet to be parked there. */
+static bool may_be_told(const struct ledger *ledger, const struct attempt *attempt)
+{
+    bool told = attempt->parking != 0 && ledger->now - attempt->parking < PARK_EXPIRES_MS;
+    return is_alone(attempt) && !told && attempt->seat != NULL && !attempt->unparking &&
+           !attempt->stowing;
+}
+
+static bool waits_with(const struct wait *wait)
+{
+    return wait->ordered && wait->item != NULL && wait->item->is_message &&
            wait->item->status == ITEM_MISSING;
+}
+
+static bool waits_at_receive(const struct ledger *ledger, const struct attempt *attempt)
+{
+    return may_be_told(ledger, attempt) && waits_with(&attempt->wait[WAIT_REQUEST]);
+}
+
+static bool waits_at_point(const struct ledger *ledger, const struct attempt *attempt)
+{
+    return may_be_told(ledger, attempt) && waits_with(&attempt->wait[WAIT_POINT]);
 }
 
 static void park(struct ledger *ledger, struct attempt *attempt)
 {
-    ledger->parking += attempt->parking == 0;
-    attempt->parking = ledger->now > 0 ? ledger->now : 1;
     order_park(ledger, attempt);
+    attempt->parking = ledger->now > 0 ? ledger->now : 1;
+}
+
+/* A command that may still wait for a core is parked if that is so, which only its worker knows. */
+static bool may_wait_for_core(const struct ledger *ledger, const struct attempt *attempt)
+{
+    return may_be_told(ledger, attempt) && attempt->parking == 0 && ledger_attempt_runs(attempt) &&
+           !attempt->at_once;
 }
 
 static void empty_retiring(struct ledger *ledger)
@@ -308,19 +367,23 @@ static void empty_retiring(struct ledger *ledger)
         struct list_link *head = &seat->attempts;
         for (struct list_link *at = head->next; seat->retiring && at != head; at = at->next) {
             struct attempt *attempt = LIST_ENTRY(at, struct attempt, of_seat);
-            if (can_be_parked(ledger, attempt))
+            if (waits_at_receive(ledger, attempt) || waits_at_point(ledger, attempt) ||
+                may_wait_for_core(ledger, attempt))
                 park(ledger, attempt);
         }
     }
 }
 
-static bool any_room(const struct ledger *ledger)
+bool ledger_park_move(struct ledger *ledger, struct attempt *attempt)
 {
-    const struct list_link *seats = &ledger->seats;
-    for (const struct list_link *link = seats->next; link != seats; link = link->next)
-        if (ledger_seat_has_room(ledger, LIST_ENTRY(link, struct seat, link)))
-            return true;
-    return false;
+    const struct seat *seat = attempt->seat;
+    bool fits = attempt->resumed || ledger_life_fits(ledger, seat, attempt->entry, &attempt->state);
+    attempt->resumed = false;
+    if (attempt->stays || !is_alone(attempt) || (fits && !seat->retiring))
+        return false;
+    attempt->stowing = true;
+    order_park(ledger, attempt);
+    return true;
 }
 
 static bool more_are_ready(const struct ledger *ledger, int than)
@@ -339,7 +402,7 @@ static struct attempt *choose(const struct ledger *ledger, bool *later)
     for (const struct list_link *link = head->next; link != head; link = link->next) {
         const struct entry *entry = LIST_ENTRY(link, struct entry, link);
         struct attempt *attempt = entry->attempt[0] ? entry->attempt[0] : entry->attempt[1];
-        if (!can_be_parked(ledger, attempt) || attempt->seat->retiring ||
+        if (!waits_at_receive(ledger, attempt) || attempt->seat->retiring ||
             ledger_commands_of(attempt->seat) >= attempt->seat->slots)
             continue;
         bool old = ledger->now - attempt->since >= ledger->limits.park_ms;
@@ -355,13 +418,16 @@ bool ledger_park_some(struct ledger *ledger)
     bool later = false;
     if (ledger->retiring > 0)
         empty_retiring(ledger);
-    if (list_empty(&ledger->ready) || list_empty(&ledger->seats) || any_room(ledger))
+    if (list_empty(&ledger->ready) || list_empty(&ledger->seats) || ledger_any_room(ledger))
         return true;
     if (!more_are_ready(ledger, ledger->parking))
         return true;
     struct attempt *attempt = choose(ledger, &later);
-    if (attempt != NULL)
+    if (attempt != NULL) {
+        ledger->parking += !attempt->makes_room;
+        attempt->makes_room = true;
         park(ledger, attempt);
+    }
     return attempt != NULL || later || ledger->parking > 0;
 }
 
@@ -373,7 +439,6 @@ void ledger_retire(struct ledger *ledger, uint32_t worker, int64_t now)
     ledger->now = now;
     if (seat == NULL || seat->retiring)
         return;
-    seat->retiring = true;
-    ledger->retiring++;
+    ledger_life_retire(ledger, seat);
     ledger_schedule(ledger);
 }

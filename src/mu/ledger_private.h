@@ -17,6 +17,8 @@ enum {
     LOSSES = 3,              /* of one message or object, until what wants it fails */
     GET_AGAIN_MS = 250,      /* until an object that nobody has heard of is asked for again */
     UNKNOWN_MS = 60000,      /* ... until it is taken for one that nobody makes */
+    CUTS =
+        2, /* of an actor's command by the end of a worker that had time for it, until the job fails */
 };
 
 /* A worker. */
@@ -25,6 +27,9 @@ struct seat {
     uint32_t worker;
     int slots, load; /* load: attempts that it has */
     bool retiring;
+    int64_t until;             /* its commands should have ended; 0: no limit */
+    int64_t life;              /* what was left until then when it came */
+    int64_t idle_since;        /* all of its actors wait; 0: not all do */
     struct list_link attempts; /* struct attempt.of_seat */
 };
 
@@ -42,7 +47,8 @@ struct parked {
     uint32_t attempt;
     struct ledger_identity identity;
     struct actor_state state;
-    struct item *item; /* what it waits for; NULL while that is not known */
+    struct item *item; /* what it waits for; NULL where that is nothing, or not known yet */
+    char *from, *name; /* the same in words, as remembered; or NULL */
 };
 
 /* An actor. */
@@ -61,9 +67,12 @@ struct entry {
     int failed_state;
     enum job_outcome failed_outcome;
     uint32_t failed_on[FAILED_ON]; /* [failures modulo FAILED_ON] is the next to be overwritten */
-    struct list_link made;         /* struct item.of_maker */
-    struct list_link inbox;        /* struct item.link of messages to it */
-    struct list_link kept;         /* and of objects that are kept until it is done */
+    int cut_state, cuts; /* where its command was ended with its worker, and how often that ... */
+    int64_t
+        cut_ms; /* ... had had time for it; how long it took at least, as far as is known: 0: nothing is */
+    struct list_link made;  /* struct item.of_maker */
+    struct list_link inbox; /* struct item.link of messages to it */
+    struct list_link kept;  /* and of objects that are kept until it is done */
 };
 
 enum item_status {
@@ -114,7 +123,12 @@ struct attempt {
     bool counted;    /* among ledger->waiting */
     bool reached;    /* the worker says, back again, that it has the request */
     bool unparking;  /* its first request is to take what was parked */
+    bool resumed;    /* it goes on from where it was parked, and has not run a command since */
     int64_t parking; /* when the worker was told to park it; 0: it was not */
+    bool makes_room; /* so that others find room there: among ledger->parking */
+    bool stowing;    /* the worker was told to park it instead of its command */
+    bool stays;      /* that did not go well */
+    bool at_once;    /* of a command: there was a core for it when it was ordered */
     bool packed;     /* it has; some of what it made is not durable yet */
     struct ledger_identity packed_identity;
     uint32_t point;           /* asked for; 0: none */
@@ -146,10 +160,11 @@ struct ledger {
     struct actor next; /* to be admitted */
     int64_t admitted;  /* ready or live */
     int64_t done, amount, attempts, waiting, parked_count;
-    int parking; /* attempts that were told to be parked */
+    int parking; /* attempts that were told to be parked so that others find room */
     bool looked; /* for what those that were remembered as parked wait for */
     int coming;  /* items that are being made durable */
     int slots, workers, retiring;
+    int expected;                /* slots that are on their way */
     struct durations *durations; /* [job->states] */
     struct queued_order *first, **last;
     int64_t now;
@@ -227,8 +242,16 @@ void ledger_attempt_end(struct ledger *ledger, struct attempt *attempt, bool dro
 void ledger_attempt_leave(struct attempt *attempt);
 void ledger_attempt_recount(struct ledger *ledger, struct attempt *attempt);
 void ledger_entry_ready(struct ledger *ledger, struct entry *entry);
+/* Whether it is at a command, and not at a point of that. */
+bool ledger_attempt_runs(const struct attempt *attempt);
 /* Commands that its actors are at. */
 int ledger_commands_of(const struct seat *seat);
+/* Of the durations of commands of a kind; 0 where fewer than `least` are known. */
+int64_t ledger_median(const struct durations *durations, int least);
+/* Actors under way at once. */
+int64_t ledger_window(const struct ledger *ledger);
+/* The first actor that was never admitted; false where there is none. */
+bool ledger_find_next(struct ledger *ledger, struct entry **entry);
 bool ledger_comes_before(const struct entry *a, const struct entry *b);
 /* Starts what can be started; finds out that nothing goes on. After each happening. */
 void ledger_schedule(struct ledger *ledger);
@@ -236,6 +259,9 @@ void ledger_stragglers(struct ledger *ledger);
 
 /* ledger_park.c */
 bool ledger_seat_has_room(const struct ledger *ledger, const struct seat *seat);
+bool ledger_any_room(const struct ledger *ledger);
+/* Where its next command is better run elsewhere: has it parked, and returns true. */
+bool ledger_park_move(struct ledger *ledger, struct attempt *attempt);
 /* Goes on with an actor that was parked: the attempt's first request. */
 void ledger_park_resume(struct ledger *ledger, struct attempt *attempt);
 /* The next attempt begins at the start. */
@@ -247,6 +273,8 @@ void ledger_park_called_off(struct ledger *ledger, struct attempt *attempt);
 void ledger_park_free(struct entry *entry);
 /* The outcome of an attempt's first request. */
 void ledger_park_resumed(struct ledger *ledger, struct attempt *attempt, bool ok);
+/* It could not be parked between two requests: it goes on. */
+void ledger_park_stays(struct ledger *ledger, struct attempt *attempt);
 /* The actor is parked if nothing of its own is pending; true then. */
 bool ledger_park_settle(struct ledger *ledger, struct entry *entry);
 /* What it waits for has come. */
@@ -257,6 +285,17 @@ void ledger_park_repeat(struct ledger *ledger, struct attempt *attempt);
 bool ledger_park_some(struct ledger *ledger);
 /* What actors that were parked before wait for, when all is remembered. */
 void ledger_park_look(struct ledger *ledger);
+
+/* ledger_life.c: workers with little time */
+/* Whether the worker has time for the actor's next command, as far as is known; where none could have enough,
+ * whether it has about as much as one that comes. */
+bool ledger_life_fits(const struct ledger *ledger, const struct seat *seat,
+                      const struct entry *entry, const struct actor_state *state);
+/* The attempt ends with its worker. */
+void ledger_life_cut(struct ledger *ledger, const struct attempt *attempt);
+void ledger_life_retire(struct ledger *ledger, struct seat *seat);
+/* Retires those whose time is over, or who are of no more use. */
+void ledger_life_tick(struct ledger *ledger);
 
 /* ledger_close.c: the members of a family are known; those behind the last one end. */
 void ledger_close(struct ledger *ledger, int group, int64_t count);

@@ -132,12 +132,14 @@ static bool failed_on(const struct entry *entry, uint32_t worker)
  * worker takes more, or with `full` where all are to end. */
 static struct seat *choose_seat(const struct ledger *ledger, const struct entry *entry, bool full)
 {
+    const struct parked *parked = entry->parked;
     struct seat *best = NULL;
     bool best_avoided = false;
     for (struct list_link *link = ledger->seats.next; link != &ledger->seats; link = link->next) {
         struct seat *seat = LIST_ENTRY(link, struct seat, link);
         bool avoided = failed_on(entry, seat->worker);
-        if (seat->retiring || (!full && !ledger_seat_has_room(ledger, seat)))
+        if (seat->retiring || (!full && !ledger_seat_has_room(ledger, seat)) ||
+            (parked != NULL && !ledger_life_fits(ledger, seat, entry, &parked->state)))
             continue;
         if (best == NULL || avoided < best_avoided ||
             (avoided == best_avoided &&
@@ -149,8 +151,7 @@ static struct seat *choose_seat(const struct ledger *ledger, const struct entry 
     return best;
 }
 
-/* The first actor that was never admitted; false where there is none. */
-static bool find_next(struct ledger *ledger, struct entry **entry)
+bool ledger_find_next(struct ledger *ledger, struct entry **entry)
 {
     struct actor *next = &ledger->next;
     while (next->group < ledger->job->groups) {
@@ -170,25 +171,51 @@ static bool find_next(struct ledger *ledger, struct entry **entry)
     return false;
 }
 
-static int64_t window(const struct ledger *ledger)
+int ledger_window_for(int slots)
 {
-    return ledger->limits.window > 0 ? ledger->limits.window : 4 * (int64_t)ledger->slots + 2;
+    return 4 * slots + 2;
+}
+
+int64_t ledger_window(const struct ledger *ledger)
+{
+    return ledger->limits.window > 0 ? ledger->limits.window : ledger_window_for(ledger->slots);
+}
+
+/* The first that is ready and finds a seat; false where there is none. */
+static bool place_ready(struct ledger *ledger)
+{
+    struct list_link *head = &ledger->ready;
+    for (struct list_link *link = head->next; link != head; link = link->next) {
+        struct entry *entry = LIST_ENTRY(link, struct entry, link);
+        struct seat *seat = choose_seat(ledger, entry, false);
+        if (seat == NULL && !ledger_any_room(ledger))
+            return false;
+        if (seat == NULL)
+            continue; /* nobody has enough time for it */
+        ledger_attempt_start(ledger, entry, seat);
+        return true;
+    }
+    return false;
+}
+
+static bool admit_next(struct ledger *ledger)
+{
+    struct entry *entry;
+    if (ledger->admitted >= ledger_window(ledger) || !ledger_find_next(ledger, &entry))
+        return false;
+    struct seat *seat = choose_seat(ledger, entry, false);
+    if (seat == NULL)
+        return false;
+    ledger->admitted++;
+    ledger_attempt_start(ledger, entry, seat);
+    return true;
 }
 
 static void place_all(struct ledger *ledger)
 {
-    struct entry *entry;
-    while (!list_empty(&ledger->seats) && ledger->result == LEDGER_RUNNING) {
-        if (!list_empty(&ledger->ready))
-            entry = LIST_ENTRY(ledger->ready.next, struct entry, link);
-        else if (ledger->admitted >= window(ledger) || !find_next(ledger, &entry))
-            return;
-        struct seat *seat = choose_seat(ledger, entry, false);
-        if (seat == NULL)
-            return;
-        ledger->admitted += entry->status == ENTRY_IDLE;
-        ledger_attempt_start(ledger, entry, seat);
-    }
+    bool placed = true;
+    while (placed && !list_empty(&ledger->seats) && ledger->result == LEDGER_RUNNING)
+        placed = place_ready(ledger) || admit_next(ledger);
 }
 
 /* Where all wait, and nobody can be parked, somebody goes to a worker that is full. */
@@ -300,7 +327,7 @@ static bool all_wait(const struct ledger *ledger)
 static void finish_if_done(struct ledger *ledger)
 {
     struct entry *entry;
-    if (ledger->admitted == 0 && list_empty(&ledger->live) && !find_next(ledger, &entry) &&
+    if (ledger->admitted == 0 && list_empty(&ledger->live) && !ledger_find_next(ledger, &entry) &&
         ledger->next.group >= ledger->job->groups && ledger->result == LEDGER_RUNNING)
         ledger->result = LEDGER_FINISHED;
 }
@@ -326,14 +353,21 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int64_t too_long(const struct durations *durations)
+int64_t ledger_median(const struct durations *durations, int least)
 {
     int32_t sorted[DURATIONS];
-    if (durations->count < STRAGGLER_KNOWN)
-        return INT64_MAX;
+    if (durations->count < least)
+        return 0;
     memcpy(sorted, durations->ms, (size_t)durations->count * sizeof sorted[0]);
     qsort(sorted, (size_t)durations->count, sizeof sorted[0], compare);
-    int64_t limit = (int64_t)STRAGGLER_FACTOR * sorted[durations->count / 2];
+    return sorted[durations->count / 2];
+}
+
+static int64_t too_long(const struct durations *durations)
+{
+    int64_t limit = STRAGGLER_FACTOR * ledger_median(durations, STRAGGLER_KNOWN);
+    if (durations->count < STRAGGLER_KNOWN)
+        return INT64_MAX;
     return limit < STRAGGLER_LEAST_MS ? STRAGGLER_LEAST_MS : limit;
 }
 
@@ -343,18 +377,23 @@ static bool straggles(const struct ledger *ledger, const struct attempt *attempt
     const struct job_group *group = &ledger->job->group[attempt->entry->actor.group];
     int64_t at_point = attempt->point != 0 ? ledger->now - attempt->asked_at : 0;
     int64_t busy = ledger->now - attempt->since - attempt->waited - at_point;
-    return group->is_family && !attempt->ending && attempt->what.kind == JOB_RUN &&
+    return group->is_family && !attempt->ending && !attempt->stowing &&
+           attempt->what.kind == JOB_RUN &&
            busy > too_long(&ledger->durations[attempt->state.state]);
+}
+
+bool ledger_attempt_runs(const struct attempt *attempt)
+{
+    return attempt->what.kind == JOB_RUN && attempt->point == 0 && !attempt->stowing &&
+           !attempt->unparking;
 }
 
 int ledger_commands_of(const struct seat *seat)
 {
     int commands = 0;
     const struct list_link *head = &seat->attempts;
-    for (const struct list_link *link = head->next; link != head; link = link->next) {
-        const struct attempt *attempt = LIST_ENTRY(link, struct attempt, of_seat);
-        commands += attempt->what.kind == JOB_RUN && attempt->point == 0;
-    }
+    for (const struct list_link *link = head->next; link != head; link = link->next)
+        commands += ledger_attempt_runs(LIST_ENTRY(link, struct attempt, of_seat));
     return commands;
 }
 

@@ -154,6 +154,11 @@ static enum ordered order_next(struct ledger *ledger, struct attempt *attempt)
     case JOB_SEND:
     case JOB_PUT:
         return order_for_peer(ledger, attempt);
+    case JOB_RUN:
+        if (ledger_park_move(ledger, attempt))
+            return ORDERED;
+        ledger_order_request(ledger, attempt);
+        return ORDERED;
     default:
         ledger_order_request(ledger, attempt);
         return ORDERED;
@@ -386,8 +391,11 @@ void ledger_outcome(struct ledger *ledger, const struct ledger_call *call,
     ledger->now = now;
     if (attempt == NULL || attempt->ending || attempt->packed || ledger->result != LEDGER_RUNNING)
         return;
-    if (attempt->unparking) {
-        ledger_park_resumed(ledger, attempt, outcome->outcome == JOB_OK);
+    if (attempt->unparking || attempt->stowing) {
+        if (attempt->unparking)
+            ledger_park_resumed(ledger, attempt, outcome->outcome == JOB_OK);
+        else
+            ledger_park_stays(ledger, attempt);
         ledger_schedule(ledger);
         return;
     }
@@ -403,6 +411,7 @@ static void end_point(struct ledger *ledger, struct attempt *attempt)
 {
     if (attempt->point != 0)
         attempt->waited += ledger->now - attempt->asked_at;
+    ledger_park_called_off(ledger, attempt);
     machine_request_free(&attempt->point_what);
     attempt->wait[WAIT_POINT] = (struct wait){0};
     attempt->point = 0;

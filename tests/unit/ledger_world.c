@@ -79,7 +79,10 @@ static void take_request(struct world *world, const struct ledger_order *order)
 static void take_park(struct world *world, const struct ledger_order *order)
 {
     struct happening *happening = expect(world);
-    happening->what = order->kind == LEDGER_PARK ? PARK : UNPARK;
+    happening->what = order->kind == LEDGER_PARK   ? PARK
+                      : order->kind == LEDGER_STOW ? STOW
+                                                   : UNPARK;
+    happening->point = order->kind == LEDGER_PARK ? order->point : 0;
     happening->worker = order->worker;
     happening->attempt = order->attempt;
     happening->request = order->request;
@@ -160,6 +163,16 @@ static void take_done(struct world *world, const struct ledger_order *order)
     world->done++;
 }
 
+static void take_retire(struct world *world, const struct ledger_order *order)
+{
+    int seat = 0;
+    while (seat < WORKERS && (!world->there[seat] || world->number[seat] != order->worker))
+        seat++;
+    assert_true(seat < WORKERS && !world->retired[seat]);
+    world->retired[seat] = true;
+    world->retirements++;
+}
+
 static void take_orders(struct world *world)
 {
     struct ledger_order order;
@@ -196,8 +209,12 @@ static void take_orders(struct world *world)
             remember(world, &order);
             break;
         case LEDGER_PARK:
+        case LEDGER_STOW:
         case LEDGER_UNPARK:
             take_park(world, &order);
+            break;
+        case LEDGER_RETIRE:
+            take_retire(world, &order);
             break;
         case LEDGER_PARKED:
             parked_key(key, order.key, order.attempt);
@@ -339,24 +356,51 @@ static bool stores_still(const struct world *world, const struct happening *of)
     return false;
 }
 
+static int find_call(const struct world *world, const struct happening *of, uint32_t point)
+{
+    for (int i = 0; i < world->count; i++) {
+        const struct happening *happening = &world->happening[i];
+        if (happening->what <= POINT && happening->attempt == of->attempt &&
+            happening->request == of->request && happening->point == point &&
+            strcmp(happening->actor, of->actor) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* Ends what it waits for; false where that has come. Whether a command waits for a core is a matter of luck. */
+static bool stop_waiting(struct world *world, const struct happening *park)
+{
+    int request = find_call(world, park, 0), point = find_call(world, park, park->point);
+    if (request < 0 || point < 0)
+        return false;
+    const struct happening *at = &world->happening[request];
+    if (at->kind == JOB_RUN && park->point == 0 && (at->progress > 0 || draw(world, 2) == 0))
+        return false;
+    world->withdrawn += at->kind == JOB_RUN && park->point == 0;
+    world->parked_at_points += park->point != 0;
+    forget(world, request);
+    if (park->point != 0 && (point = find_call(world, park, park->point)) >= 0)
+        forget(world, point);
+    return true;
+}
+
 static void park(struct world *world, int i)
 {
     struct happening park = world->happening[i];
     const struct ledger_call call = {park.actor, park.attempt, park.request};
     const struct ledger_identity identity = world_identity(park.actor);
-    int waiting = -1;
+    const struct ledger_outcome failed = {.outcome = JOB_FAILED};
     if (stores_still(world, &park))
         return;
     forget(world, i);
-    for (int j = 0; j < world->count; j++) {
-        struct happening *happening = &world->happening[j];
-        if (happening->what == REQUEST && happening->attempt == park.attempt &&
-            happening->request == park.request && strcmp(happening->actor, park.actor) == 0)
-            waiting = j;
-    }
-    if (waiting < 0)
+    if (park.what == PARK && !stop_waiting(world, &park))
         return; /* it has what it waited for */
-    forget(world, waiting);
+    if (park.what == STOW && draw(world, 10) == 0) {
+        ledger_outcome(world->ledger, &call, &failed, world->now);
+        return;
+    }
+    world->stowed += park.what == STOW;
     parked_key(world->durable[world->durable_count++], park.key, park.attempt);
     ledger_parked(world->ledger, &call, &identity, world->now);
 }
@@ -378,7 +422,7 @@ static void happen(struct world *world)
         return;
     int i = (int)draw(world, (uint32_t)world->count);
     struct happening *happening = &world->happening[i];
-    if (happening->what == PARK) {
+    if (happening->what == PARK || happening->what == STOW) {
         park(world, i);
     } else if (happening->what == UNPARK) {
         unpark(world, i);
@@ -397,7 +441,7 @@ static void happen(struct world *world)
     } else if (happening->kind == JOB_RUN) {
         const char *name;
         int64_t number;
-        if (happening->asking)
+        if (happening->asking || (world->slow && draw(world, (uint32_t)world->slow) > 0))
             return;
         if (next_point(happening, &name, &number))
             ask(world, happening);
@@ -420,6 +464,9 @@ static void lose(struct world *world, int seat)
     ledger_lost(world->ledger, worker, world->now);
 }
 
+/* That a worker has left when its commands should have ended. */
+enum { MARGIN = 500 };
+
 static void come_and_go(struct world *world)
 {
     int seat = (int)draw(world, WORKERS);
@@ -427,7 +474,11 @@ static void come_and_go(struct world *world)
         world->there[seat] = true;
         world->retired[seat] = false;
         world->number[seat] = ++world->workers_made;
-        ledger_joined(world->ledger, world->number[seat], 1 + seat % 2, world->now);
+        world->until[seat] = 0;
+        if (world->life > 0)
+            world->until[seat] = world->now + world->life + draw(world, (uint32_t)world->life);
+        ledger_joined(world->ledger, world->number[seat], 1 + seat % 2, world->until[seat],
+                      world->now);
     } else if (world->loss && draw(world, (uint32_t)world->loss) == 0) {
         lose(world, seat);
     }
@@ -437,6 +488,8 @@ static void come_and_go(struct world *world)
     }
     if (world->there[seat] && world->retired[seat] &&
         ledger_load(world->ledger, world->number[seat]) == 0)
+        lose(world, seat);
+    if (world->there[seat] && world->life > 0 && world->now > world->until[seat] + MARGIN)
         lose(world, seat);
     if (world->loss && draw(world, 500) == 0)
         world->relayed_count = 0; /* the rendezvous begins anew */
@@ -455,7 +508,8 @@ static int replay(struct ledger *ledger, const struct memory *memory)
         return ledger_replay_close(ledger, memory->actor, memory->number);
     case LEDGER_PARKED:
         return ledger_replay_parked(ledger, memory->actor, memory->attempt, memory->text,
-                                    &memory->identity);
+                                    memory->for_ever ? NULL : memory->peer,
+                                    memory->for_ever ? NULL : memory->name, &memory->identity);
     default:
         return ledger_replay_done(ledger, memory->actor, memory->number);
     }

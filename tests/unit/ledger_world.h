@@ -18,7 +18,7 @@ enum { WORKERS = 5, CHUNKS = 9, BATCH = 4, MOST = 4096 };
 
 /* Something that will happen. */
 struct happening {
-    enum { REQUEST, POINT, PARK, UNPARK, ADOPT, STORED } what;
+    enum { REQUEST, POINT, PARK, STOW, UNPARK, ADOPT, STORED } what;
     uint32_t worker;
     char actor[JOB_ACTOR_SIZE], peer[JOB_ACTOR_SIZE], name[JOB_ACTOR_SIZE], key[600];
     uint32_t attempt, point;
@@ -36,7 +36,7 @@ struct happening {
 struct memory {
     enum ledger_kind kind;
     char actor[JOB_ACTOR_SIZE], peer[JOB_ACTOR_SIZE], name[JOB_ACTOR_SIZE], key[600], text[400];
-    bool for_ever;
+    bool for_ever; /* or, of what is parked: waits for nothing */
     uint32_t attempt;
     int64_t number;
     struct ledger_identity identity;
@@ -61,7 +61,11 @@ struct world {
     int durable_count;
     int loss, failure, restart, retirement; /* one in so many */
     bool retired[WORKERS];
-    int parked, unparked, restarts;
+    int slow;     /* commands do something one time in so many that they could */
+    int64_t life; /* of workers, twice as long at most; 0: no limit */
+    int64_t until[WORKERS];
+    int parked, unparked, restarts, retirements;
+    int parked_at_points, stowed, withdrawn;
     int done, most_live;
     bool lie; /* the first message that is sent again is another one */
 };

@@ -95,6 +95,48 @@ static void test_parking(void **state)
     job_free(encode);
 }
 
+/* Each makes something, waits at a point for the one before, and has more to do then. */
+static const char laps[] =
+    "{\"format\": 1, \"job\": \"laps\", \"actors\": [{\"family\": \"one\", \"count\": 30}],"
+    "\"machine\": {\"start\": \"make\", \"states\": {"
+    "\"make\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": ["
+    "{\"if\": {\"variable\": \"previous\", \"is\": \"\"}, \"to\": \"tell\"}, {\"to\": \"hear\"}]}},"
+    "\"hear\": {\"run\": {\"argv\": [\"true\"], \"points\": {\"before\": {\"receive\": {\"from\": "
+    "\"${previous}\", \"name\": \"m\", \"file\": \"m\"}}}}, \"on\": {\"ok\": \"tell\"}},"
+    "\"tell\": {\"set\": {}, \"on\": {\"ok\": [{\"if\": {\"variable\": \"next\", \"is\": \"\"}, "
+    "\"to\": \"more\"}, {\"to\": \"send\"}]}},"
+    "\"send\": {\"send\": {\"to\": \"${next}\", \"name\": \"m\", \"text\": \"\"}, \"on\": {\"ok\": "
+    "\"more\"}},"
+    "\"more\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"done\"}},"
+    "\"done\": {\"quit\": {}}}}}";
+
+/* Workers that live for a while only, and end when their actors only wait. */
+static void test_life(void **state)
+{
+    struct job *job = parse(laps), *encode = load("encode", NULL, 0);
+    int at_points = 0, stowed = 0, withdrawn = 0, retirements = 0;
+    for (uint32_t seed = 1; seed <= 32; seed++) {
+        const struct ledger_limits limits = {
+            .window = 30, .actors = 5, .idle_ms = seed % 4 < 2 ? 0 : 200};
+        struct world *world = world_new_limited(seed % 2 ? job : encode, seed, &limits);
+        world->life = seed % 2 ? 1000 : 3000;
+        world->slow = seed % 2 ? 4 : 0;
+        world->loss = seed % 8 < 4 ? 0 : 60;
+        world->restart = seed % 16 < 8 ? 0 : 3000;
+        world_live_well(world, seed % 2 ? 30 : CHUNKS + 2);
+        for (int i = 0; i < world->durable_count; i++)
+            assert_null(strstr(world->durable[i], "parked/"));
+        at_points += world->parked_at_points;
+        stowed += world->stowed;
+        withdrawn += world->withdrawn;
+        retirements += world->retirements;
+        world_end(world);
+    }
+    assert_true(at_points > 20 && stowed > 20 && withdrawn > 5 && retirements > 100);
+    job_free(job);
+    job_free(encode);
+}
+
 /* Whatever was remembered when a coordinator ends, the next one comes to the end. */
 static void test_restarts(void **state)
 {
@@ -151,7 +193,7 @@ static void test_progress(void **state)
     uint32_t states[3];
     assert_int_equal(ledger_replay_done(world->ledger, "one-000019", 19), 0);
     assert_int_equal(ledger_replay_done(world->ledger, "one-000019", 19), 0);
-    ledger_joined(world->ledger, 1, 1, 1);
+    ledger_joined(world->ledger, 1, 1, 0, 1);
     ledger_progress(world->ledger, &progress);
     assert_int_equal(progress.amount, 19);
     ledger_states(world->ledger, states);
@@ -186,7 +228,7 @@ static void test_needed(void **state)
     struct world *world = world_new(job, 1, 1);
     struct ledger_order order;
     assert_int_equal(ledger_replay_done(world->ledger, "guest-000001", 0), 0);
-    ledger_joined(world->ledger, 1, 1, 1);
+    ledger_joined(world->ledger, 1, 1, 0, 1);
     for (uint32_t guest = 0; guest < 2; guest++) {
         ledger_point(world->ledger, &call, guest + 1, "ask", guest, 2);
         assert_true(take_point(world->ledger, LEDGER_POINT, &order));
@@ -285,10 +327,11 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encode),   cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_parking),  cmocka_unit_test(test_restarts),
-        cmocka_unit_test(test_window),   cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_progress), cmocka_unit_test(test_needed),
-        cmocka_unit_test(test_deadlock), cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_parking),  cmocka_unit_test(test_life),
+        cmocka_unit_test(test_restarts), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_failing),  cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_needed),   cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_replay),
     };
     if (argc != 2)
         return 77;

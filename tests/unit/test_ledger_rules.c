@@ -110,7 +110,7 @@ static struct ledger_order end(struct desk *desk, const char *actor, enum job_ki
 
 static void join(struct desk *desk, uint32_t worker)
 {
-    ledger_joined(desk->ledger, worker, 1, desk->now);
+    ledger_joined(desk->ledger, worker, 1, 0, desk->now);
 }
 
 /* The copy of a message becomes durable. */
@@ -561,6 +561,10 @@ static void the_message_comes_first(void **state)
     const struct ledger_identity identity = identity_of("a");
     ledger_parked(desk->ledger, &call, &identity, 2);
     assert_none(desk, LEDGER_PARKED, "a");
+    struct ledger_order stow = take(desk, LEDGER_STOW, "a");
+    const struct ledger_call next = call_of(&stow);
+    const struct ledger_outcome failed = {.outcome = JOB_FAILED};
+    ledger_outcome(desk->ledger, &next, &failed, 2);
     end(desk, "a", JOB_RUN, JOB_OK);
     desk_free(desk);
 }
@@ -599,7 +603,7 @@ static void only_who_waits_can_be_parked(void **state)
         ledger_parked(desk->ledger, &call, &identity, 1);
         assert_none(desk, LEDGER_PARKED, "a");
     }
-    assert_failed(desk, "does not wait for a message");
+    assert_failed(desk, "was not told to");
     desk_free(desk);
 }
 
@@ -626,10 +630,10 @@ static void parked_ones_are_remembered(void **state)
     const struct ledger_label label = {"b", "a", "m"};
     struct desk *desk = desk_new(PAIR, NULL);
     struct ledger *ledger = desk->ledger;
-    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
-    assert_int_equal(ledger_replay_parked(ledger, "a", 7, at, &identity), 0);
-    assert_int_equal(ledger_replay_parked(ledger, "c", 1, at, &identity), -EBADMSG);
-    assert_int_equal(ledger_replay_parked(ledger, "b", 1, "{}", &identity), -EBADMSG);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, "b", "m", &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 7, at, "b", "m", &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "c", 1, at, NULL, NULL, &identity), -EBADMSG);
+    assert_int_equal(ledger_replay_parked(ledger, "b", 1, "{}", NULL, NULL, &identity), -EBADMSG);
     join(desk, 1);
     end(desk, "b", JOB_RUN, JOB_OK);
     assert_none(desk, LEDGER_UNPARK, "a");
@@ -641,7 +645,7 @@ static void parked_ones_are_remembered(void **state)
     desk = desk_new(PAIR, NULL);
     ledger = desk->ledger;
     assert_int_equal(ledger_replay_message(ledger, &label, &identity), 0);
-    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, "b", "m", &identity), 0);
     assert_int_equal(ledger_replay_done(ledger, "b", 0), 0);
     join(desk, 1);
     unpark(desk, "a", JOB_OK); /* at once: what it waits for is there */
@@ -649,13 +653,233 @@ static void parked_ones_are_remembered(void **state)
 
     desk = desk_new(PAIR, NULL);
     ledger = desk->ledger;
-    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, "b", "m", &identity), 0);
     assert_int_equal(ledger_replay_done(ledger, "a", 0), 0);
-    assert_int_equal(ledger_replay_parked(ledger, "a", 4, at, &identity), 0);
+    assert_int_equal(ledger_replay_parked(ledger, "a", 4, at, NULL, NULL, &identity), 0);
     assert_int_equal(ledger_replay_done(ledger, "b", 0), 0);
     join(desk, 1);
     struct error error;
     assert_int_equal(ledger_result(ledger, &error), LEDGER_FINISHED);
+    desk_free(desk);
+
+    desk = desk_new(PAIR, NULL);
+    ledger = desk->ledger;
+    assert_int_equal(ledger_replay_parked(ledger, "a", 3, at, NULL, NULL, &identity), 0);
+    join(desk, 1);
+    unpark(desk, "a", JOB_OK); /* at once: it waits for nothing */
+    desk_free(desk);
+}
+
+#define RUNS(count)                                                                                \
+    JOB("{\"family\": \"one\", \"count\": " count "}", "{\"to\": \"work\"}",                       \
+        "\"work\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"finish\"}}, "              \
+        "\"finish\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"done\"}}")
+
+/* ---- Workers that are to end --------------------------------------------------------------- */
+
+/* The worker has parked the actor with the request that it was told of. */
+static void was_parked(struct desk *desk, const struct ledger_order *asked)
+{
+    const struct ledger_call call = call_of(asked);
+    const struct ledger_identity identity = identity_of(asked->actor);
+    ledger_parked(desk->ledger, &call, &identity, desk->now);
+}
+
+#define ONE_POINT                                                                                  \
+    JOB("{\"name\": \"a\"}, {\"name\": \"b\"}", WHERE("actor", "a", "hear") "{\"to\": \"work\"}",  \
+        "\"hear\": {\"run\": {\"argv\": [\"true\"], \"points\": {\"m\": {\"receive\": {\"from\": " \
+        "\"b\", \"name\": \"m\", \"file\": \"m\"}}}}, \"on\": {\"ok\": \"done\"}}, "               \
+        "\"work\": {\"run\": {\"argv\": [\"true\"]}, \"on\": {\"ok\": \"say\"}}, "                 \
+        "\"say\": {\"send\": {\"to\": \"a\", \"name\": \"m\", \"text\": \"\"}, "                   \
+        "\"on\": {\"ok\": \"done\"}}")
+
+/* A command that waits at a point is begun anew where it goes on, when its message is there. */
+static void at_points_they_are_parked(void **state)
+{
+    struct desk *desk = desk_new(ONE_POINT, NULL);
+    join(desk, 1);
+    struct ledger_order run = take(desk, LEDGER_REQUEST, "a");
+    const struct ledger_call call = call_of(&run);
+    ledger_point(desk->ledger, &call, 1, "m", -1, 1);
+    ledger_retire(desk->ledger, 1, 2);
+    struct ledger_order asked = take(desk, LEDGER_PARK, "a");
+    assert_int_equal(asked.point, 1);
+    was_parked(desk, &asked);
+    struct ledger_order parked = take(desk, LEDGER_PARKED, "a");
+    assert_string_equal(parked.peer, "b");
+    assert_string_equal(parked.name, "m");
+    join(desk, 2);
+    assert_none(desk, LEDGER_UNPARK, "a");
+    end(desk, "b", JOB_RUN, JOB_OK);
+    end(desk, "b", JOB_SEND, JOB_OK);
+    assert_int_equal(unpark(desk, "a", JOB_OK).worker, 2);
+    end(desk, "a", JOB_RUN, JOB_OK);
+    end(desk, "a", JOB_QUIT, JOB_OK);
+    desk_free(desk);
+}
+
+/* The process that asks for a next point has not been parked at the one before. */
+static void the_point_s_message_comes_first(void **state)
+{
+    struct desk *desk = desk_new(ONE_POINT, NULL);
+    join(desk, 1);
+    struct ledger_order run = take(desk, LEDGER_REQUEST, "a");
+    const struct ledger_call call = call_of(&run);
+    ledger_point(desk->ledger, &call, 1, "m", -1, 1);
+    ledger_retire(desk->ledger, 1, 2);
+    take(desk, LEDGER_PARK, "a");
+    ledger_point(desk->ledger, &call, 2, "m", -1, 3);
+    struct ledger_order again = take(desk, LEDGER_PARK, "a");
+    assert_int_equal(again.point, 2);
+    desk_free(desk);
+}
+
+/* Between two commands they go on elsewhere, unless that cannot be. */
+static void before_a_command_they_leave(void **state)
+{
+    struct desk *desk = desk_new(PAIR, NULL);
+    join(desk, 1);
+    end(desk, "b", JOB_RUN, JOB_OK);
+    end(desk, "b", JOB_SEND, JOB_OK);
+    ledger_retire(desk->ledger, 1, 1);
+    end(desk, "a", JOB_RECEIVE, JOB_OK);
+    struct ledger_order stow = take(desk, LEDGER_STOW, "a");
+    assert_string_equal(stow.key, "parked/a");
+    was_parked(desk, &stow);
+    assert_null(take(desk, LEDGER_PARKED, "a").name);
+    join(desk, 2);
+    assert_int_equal(unpark(desk, "a", JOB_OK).worker, 2);
+    ledger_retire(desk->ledger, 2, 2);
+    end(desk, "a", JOB_RUN, JOB_OK); /* begun before */
+    desk_free(desk);
+}
+
+/* Who may not have begun yet is asked to leave. */
+static void those_that_wait_for_a_core_leave(void **state)
+{
+    struct desk *desk = desk_new(RUNS("2"), NULL);
+    join(desk, 1);
+    take(desk, LEDGER_REQUEST, "one-000000");
+    take(desk, LEDGER_REQUEST, "one-000001");
+    ledger_retire(desk->ledger, 1, 1);
+    assert_none(desk, LEDGER_PARK, "one-000000"); /* it had the only core */
+    struct ledger_order asked = take(desk, LEDGER_PARK, "one-000001");
+    assert_int_equal(asked.point, 0);
+    was_parked(desk, &asked);
+    take(desk, LEDGER_PARKED, "one-000001");
+    join(desk, 2);
+    unpark(desk, "one-000001", JOB_OK);
+    end(desk, "one-000001", JOB_RUN, JOB_OK);
+    desk_free(desk);
+}
+
+static void join_until(struct desk *desk, uint32_t worker, int64_t until)
+{
+    ledger_joined(desk->ledger, worker, 1, until, desk->now);
+}
+
+static void tick(struct desk *desk, int64_t now)
+{
+    desk->now = now;
+    ledger_tick(desk->ledger, now);
+    take_orders(desk);
+}
+
+static bool is_retired(struct desk *desk, uint32_t worker)
+{
+    take_orders(desk);
+    for (int i = 0; i < desk->count; i++)
+        if (desk->order[i].kind == LEDGER_RETIRE && desk->order[i].worker == worker)
+            return true;
+    return false;
+}
+
+/* What is to be done takes too long for what is left of its time: somebody else does it. */
+static void time_is_short(void **state)
+{
+    struct desk *desk = desk_new(RUNS("4"), &narrow);
+    join_until(desk, 1, 10000);
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "one-00000%d", i);
+        end(desk, name, JOB_RUN, JOB_OK);
+        desk->now += 2000;
+        end(desk, name, JOB_RUN, JOB_OK);
+        end(desk, name, JOB_QUIT, JOB_OK);
+    }
+    desk->now = 7500; /* it may take half as long again as the others */
+    end(desk, "one-000003", JOB_RUN, JOB_OK);
+    struct ledger_order stow = take(desk, LEDGER_STOW, "one-000003");
+    assert_false(is_retired(desk, 1));
+    was_parked(desk, &stow);
+    take(desk, LEDGER_PARKED, "one-000003");
+    tick(desk, 7600);
+    assert_true(is_retired(desk, 1)); /* there is nothing else to do */
+    join_until(desk, 2, 17600);
+    assert_int_equal(unpark(desk, "one-000003", JOB_OK).worker, 2);
+    end(desk, "one-000003", JOB_RUN, JOB_OK);
+    desk_free(desk);
+}
+
+/* A command that does not end with its worker's time is run on one with more; then the job fails. */
+static void commands_that_take_too_long(void **state)
+{
+    struct desk *desk = desk_new(ONE_RUN, NULL);
+    join_until(desk, 1, 10000);
+    take(desk, LEDGER_REQUEST, "a");
+    tick(desk, 10000);
+    assert_true(is_retired(desk, 1));
+    desk->now = 10500;
+    ledger_lost(desk->ledger, 1, desk->now);
+    assert_running(desk);
+    join_until(desk, 2, 20500);
+    take(desk, LEDGER_REQUEST, "a");
+    ledger_lost(desk->ledger, 2, 15000); /* by bad luck */
+    assert_running(desk);
+    desk->now = 20000;
+    join_until(desk, 3, 30000);
+    take(desk, LEDGER_REQUEST, "a");
+    ledger_lost(desk->ledger, 3, 30500);
+    assert_failed(desk, "state 'work': its command had run for 10 s");
+    desk_free(desk);
+}
+
+/* All that it has only waits. */
+static void who_only_waits_ends(void **state)
+{
+    const struct ledger_limits limits = {.actors = 1, .idle_ms = 1000, .window = 10};
+    struct desk *desk = desk_new(PAIR, &limits);
+    join(desk, 1);
+    join(desk, 2);
+    assert_int_equal(ledger_runnable(desk->ledger, 9), 1); /* "b" */
+    tick(desk, 1);
+    tick(desk, 999);
+    assert_none(desk, LEDGER_PARK, "a");
+    tick(desk, 1001);
+    uint32_t worker = park(desk, "a").worker;
+    assert_true(is_retired(desk, worker));
+    assert_false(is_retired(desk, 3 - worker));
+    take(desk, LEDGER_PARKED, "a");
+    assert_int_equal(ledger_runnable(desk->ledger, 9), 1);
+    end(desk, "b", JOB_RUN, JOB_OK);
+    end(desk, "b", JOB_SEND, JOB_OK);
+    assert_int_equal(ledger_runnable(desk->ledger, 9), 2);
+    join(desk, 3);
+    assert_int_equal(unpark(desk, "a", JOB_OK).worker, 3);
+    desk_free(desk);
+}
+
+/* Who comes first leaves something for those who come. */
+static void others_are_expected(void **state)
+{
+    struct desk *desk = desk_new(RUNS("2"), NULL);
+    ledger_expect(desk->ledger, 1);
+    join(desk, 1);
+    take(desk, LEDGER_REQUEST, "one-000000");
+    assert_none(desk, LEDGER_REQUEST, "one-000001");
+    ledger_expect(desk->ledger, 0);
+    join(desk, 2);
+    assert_int_equal(take(desk, LEDGER_REQUEST, "one-000001").worker, 2);
     desk_free(desk);
 }
 
@@ -678,6 +902,14 @@ int main(void)
         cmocka_unit_test(only_who_waits_can_be_parked),
         cmocka_unit_test(parking_is_said_again),
         cmocka_unit_test(parked_ones_are_remembered),
+        cmocka_unit_test(at_points_they_are_parked),
+        cmocka_unit_test(the_point_s_message_comes_first),
+        cmocka_unit_test(before_a_command_they_leave),
+        cmocka_unit_test(those_that_wait_for_a_core_leave),
+        cmocka_unit_test(time_is_short),
+        cmocka_unit_test(commands_that_take_too_long),
+        cmocka_unit_test(who_only_waits_ends),
+        cmocka_unit_test(others_are_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
