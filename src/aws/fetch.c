@@ -62,6 +62,8 @@ bool aws_take_static(struct aws *aws)
 void aws_end_fetch(struct aws *aws)
 {
     struct list_link waiters;
+    if (aws->closing) /* who waits may not have anything left to ask with */
+        error_set(&aws->error, -ECANCELED, "cancelled");
     bool good = aws->credentials.access_key != NULL && aws->error.code == 0;
     const struct error error = aws->error;
     list_take(&waiters, &aws->waiters);

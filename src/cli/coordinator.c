@@ -41,7 +41,7 @@ static const char usage[] =
     "                       until one that is gone is given up; 30 by default\n"
     "      --workers N      at most at a time, for all jobs; one for each core by default\n"
     "      --slots N        commands that each worker runs at once; 1 by default\n"
-    "      --engine NAME    what starts the workers: local (this machine), or command\n"
+    "      --engine NAME    what starts the workers: local (this machine), command or lambda\n"
     "      --engine-opt KEY=VALUE\n"
     "                       an option of that engine, as excamera(1) tells; may come again\n"
     "      --launch-patience SECONDS\n"

@@ -43,7 +43,7 @@ static const char usage[] =
     "      --cost AMOUNT it may cost at most, at the coordinator's price of a worker's second\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
-    "      --engine NAME what starts the workers: local (this machine), or command\n"
+    "      --engine NAME what starts the workers: local (this machine), command or lambda\n"
     "      --engine-opt KEY=VALUE\n"
     "                    an option of that engine, as excamera(1) tells; may come again\n"
     "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"

@@ -200,11 +200,11 @@ class InvokeHandler(Handler):
             return 403, "InvalidSignatureException", "The request signature we calculated does not match"
         if region not in self.server.owner.regions:
             return 403, "InvalidSignatureException", f"Credential should be scoped to a valid region, not {region}"
+        self.server.owner.asked[region] += 1
         return None
 
     def do_POST(self):
         service, body = self.server.owner, self.body()
-        service.connections.add(self.client_address)
         wrong = self.wrong_signature(body) if service.signed else None
         words = re.fullmatch(r"/2015-03-31/functions/([-\w]+)/invocations(?:\?Qualifier=([-\w]+))?", self.path)
         if wrong:
@@ -252,7 +252,8 @@ class Service:
         self.functions, self.regions = {("worker", None)}, {REGION}
         self.lock = threading.Lock()
         self.instances, self.idle = [], []
-        self.fates, self.connections, self.timed_out = collections.Counter(), set(), 0
+        self.fates, self.timed_out = collections.Counter(), 0
+        self.asked = collections.Counter()  # by region
         self.server = Server(InvokeHandler, self)
         case.addCleanup(self.close)
 
