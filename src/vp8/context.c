@@ -8,8 +8,14 @@
 struct xc_context *xc_context_new(void)
 {
     struct xc_context *context = calloc(1, sizeof *context);
-    if (context)
-        xc_dsp_init(&context->dsp);
+    if (!context)
+        return NULL;
+    context->spare = xc_picture_spare_new();
+    if (!context->spare) {
+        free(context);
+        return NULL;
+    }
+    xc_dsp_init(&context->dsp);
     return context;
 }
 
@@ -29,6 +35,7 @@ void xc_context_free(struct xc_context *context)
     if (!context)
         return;
     xc_encoder_free(context->encoder);
+    xc_picture_spare_close(context->spare);
     free(context->map.info);
     free(context->above);
     free(context->line_memory);

@@ -25,6 +25,7 @@ struct xc_context {
     uint8_t *line_memory;
     size_t map_capacity, column_capacity; /* allocated sizes, in macroblocks and columns */
     struct encoder *encoder;              /* made when first needed */
+    struct picture_spare *spare;          /* of the pictures that this context has made */
 };
 
 /* Makes room for a picture of the given size and clears the map's border. XC_OK or

@@ -89,7 +89,8 @@ int xc_decode(struct xc_context *context, const struct xc_state *before, const u
     const struct frame_header *header = &context->header;
     if (!header->key_frame && !xc_state_has_pictures(before))
         return XC_ERROR_NO_STATE;
-    struct xc_picture *picture = xc_picture_alloc(header->now.width, header->now.height);
+    struct xc_picture *picture =
+        xc_picture_take(context->spare, header->now.width, header->now.height);
     if (!picture)
         return XC_ERROR_NO_MEMORY;
     struct canvas canvas;

@@ -123,7 +123,7 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
         return result;
     take_segments(given, header, &context->map);
     struct encoder *encoder = xc_encoder_get(context);
-    struct xc_picture *made = xc_picture_alloc(picture->width, picture->height);
+    struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
     if (!encoder || !made) {
         xc_picture_unref(made);
         return XC_ERROR_NO_MEMORY;

@@ -42,6 +42,73 @@ struct xc_picture *xc_picture_alloc(int width, int height)
     return picture;
 }
 
+/* ---- Spare memory -------------------------------------------------------------------------- */
+
+static void free_picture(struct xc_picture *picture)
+{
+    if (!picture)
+        return;
+    free(picture->memory);
+    free(picture);
+}
+
+struct picture_spare *xc_picture_spare_new(void)
+{
+    struct picture_spare *spare = calloc(1, sizeof *spare);
+    if (!spare)
+        return NULL;
+    atomic_init(&spare->users, 1);
+    atomic_init(&spare->closed, false);
+    atomic_init(&spare->picture, NULL);
+    return spare;
+}
+
+static void leave_spare(struct picture_spare *spare)
+{
+    if (atomic_fetch_sub_explicit(&spare->users, 1, memory_order_acq_rel) != 1)
+        return;
+    free_picture(atomic_load(&spare->picture));
+    free(spare);
+}
+
+void xc_picture_spare_close(struct picture_spare *spare)
+{
+    if (!spare)
+        return;
+    atomic_store(&spare->closed, true);
+    free_picture(atomic_exchange(&spare->picture, NULL));
+    leave_spare(spare);
+}
+
+struct xc_picture *xc_picture_take(struct picture_spare *spare, int width, int height)
+{
+    struct xc_picture *picture = atomic_exchange(&spare->picture, NULL);
+    if (picture && (picture->width != width || picture->height != height)) {
+        free_picture(picture);
+        picture = NULL;
+    }
+    if (!picture)
+        picture = xc_picture_alloc(width, height);
+    if (!picture)
+        return NULL;
+    atomic_store_explicit(&picture->references, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&spare->users, 1, memory_order_relaxed);
+    picture->spare = spare;
+    return picture;
+}
+
+/* What was spare before gives way. */
+static void keep_spare(struct xc_picture *picture)
+{
+    struct picture_spare *spare = picture->spare;
+    if (!atomic_load(&spare->closed))
+        picture = atomic_exchange(&spare->picture, picture);
+    free_picture(picture);
+    leave_spare(spare);
+}
+
+/* ---- Borders and copies -------------------------------------------------------------------- */
+
 static void extend_plane(uint8_t *plane, ptrdiff_t stride, int width, int height)
 {
     for (int y = 0; y < height; y++) {
@@ -109,8 +176,10 @@ void xc_picture_unref(struct xc_picture *picture)
 {
     if (!picture || atomic_fetch_sub_explicit(&picture->references, 1, memory_order_acq_rel) != 1)
         return;
-    free(picture->memory);
-    free(picture);
+    if (picture->spare)
+        keep_spare(picture);
+    else
+        free_picture(picture);
 }
 
 struct xc_view xc_picture_view(const struct xc_picture *picture)

@@ -148,7 +148,7 @@ int xc_rebase(struct xc_context *context, const struct xc_state *onto,
     struct probabilities expected = context->header.now.probabilities;
     adapt_header(onto, parameters, &context->header, &context->map);
     struct encoder *encoder = xc_encoder_get(context);
-    struct xc_picture *made = xc_picture_alloc(picture->width, picture->height);
+    struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
     if (!encoder || !made) {
         xc_picture_unref(made);
         return XC_ERROR_NO_MEMORY;
