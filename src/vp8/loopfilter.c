@@ -108,11 +108,12 @@ static void filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
             dsp->filter_simple(luma, stride[0], limits, edges);
             continue;
         }
-        dsp->filter_luma(luma, stride[0], limits, edges);
         if (chroma)
-            dsp->filter_chroma(picture->plane[1] + 8 * (row * stride[1] + column),
-                               picture->plane[2] + 8 * (row * stride[2] + column), stride[1],
-                               limits, edges);
+            dsp->filter_macroblock(
+                luma, stride[0], picture->plane[1] + 8 * (row * stride[1] + column),
+                picture->plane[2] + 8 * (row * stride[2] + column), stride[1], limits, edges);
+        else
+            dsp->filter_luma(luma, stride[0], limits, edges);
     }
 }
 

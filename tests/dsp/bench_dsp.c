@@ -83,9 +83,10 @@ static void call_filter_luma(struct bench *b, int edges)
     b->dsp.filter_luma(b->to + AT, STRIDE, &bench_limits, (unsigned)edges);
 }
 
-static void call_filter_chroma(struct bench *b, int edges)
+static void call_filter_macroblock(struct bench *b, int edges)
 {
-    b->dsp.filter_chroma(b->to + AT, b->to + AT + 24, STRIDE, &bench_limits, (unsigned)edges);
+    uint8_t *u = b->to + AT + 20 * STRIDE;
+    b->dsp.filter_macroblock(b->to + AT, STRIDE, u, u + 24, STRIDE, &bench_limits, (unsigned)edges);
 }
 
 static void call_filter_simple(struct bench *b, int edges)
@@ -154,8 +155,8 @@ static const struct benchmark {
     {"filter_luma left", call_filter_luma, FILTER_LEFT},
     {"filter_luma above", call_filter_luma, FILTER_ABOVE},
     {"filter_luma all", call_filter_luma, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
-    {"filter_chroma outer", call_filter_chroma, FILTER_LEFT | FILTER_ABOVE},
-    {"filter_chroma all", call_filter_chroma, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
+    {"filter_macroblock outer", call_filter_macroblock, FILTER_LEFT | FILTER_ABOVE},
+    {"filter_macroblock all", call_filter_macroblock, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
     {"filter_simple all", call_filter_simple, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},
     {"sad 16x16", call_sad, BLOCK_16X16},
     {"sad 8x8", call_sad, BLOCK_8X8},

@@ -363,7 +363,7 @@ static int check_filters(const struct xc_dsp *dsp, int kind, unsigned edges)
 {
     static uint8_t before[CANVAS], expected[CANVAS], actual[CANVAS];
     struct filter_limits limits = random_limits();
-    size_t at = 16 * STRIDE + 16 + 4 * random_below(4), other = at + 20 * STRIDE + 24;
+    size_t at = 16 * STRIDE + 16 + 4 * random_below(4), u = at + 20 * STRIDE, v = u + 24;
     if (random_below(8))
         fill_plateaus(before, (int)random_below(20));
     else
@@ -374,8 +374,9 @@ static int check_filters(const struct xc_dsp *dsp, int kind, unsigned edges)
         reference_filter_luma(expected + at, STRIDE, &limits, edges);
         dsp->filter_luma(actual + at, STRIDE, &limits, edges);
     } else if (kind == 1) {
-        reference_filter_chroma(expected + at, expected + other, STRIDE, &limits, edges);
-        dsp->filter_chroma(actual + at, actual + other, STRIDE, &limits, edges);
+        reference_filter_luma(expected + at, STRIDE, &limits, edges);
+        reference_filter_chroma(expected + u, expected + v, STRIDE, &limits, edges);
+        dsp->filter_macroblock(actual + at, STRIDE, actual + u, actual + v, STRIDE, &limits, edges);
     } else {
         reference_filter_simple(expected + at, STRIDE, &limits, edges);
         dsp->filter_simple(actual + at, STRIDE, &limits, edges);

@@ -72,11 +72,12 @@ struct xc_dsp {
     void (*forward_wht)(const int16_t *coefficient, int16_t output[16]);
 
     /* Loop filters over the edges of a macroblock, `edges` a mask of enum filter_edges: 16x16
-     * luma; 8x8 U and V, alike in stride. The samples are the macroblock's first. */
+     * luma, with or without 8x8 U and V, alike in stride. The samples are the macroblock's first. */
     void (*filter_luma)(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
                         unsigned edges);
-    void (*filter_chroma)(uint8_t *u, uint8_t *v, ptrdiff_t stride,
-                          const struct filter_limits *limits, unsigned edges);
+    void (*filter_macroblock)(uint8_t *y, ptrdiff_t y_stride, uint8_t *u, uint8_t *v,
+                              ptrdiff_t uv_stride, const struct filter_limits *limits,
+                              unsigned edges);
     /* The simple filter, which has luma and the edge limits only. */
     void (*filter_simple)(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
                           unsigned edges);

@@ -241,11 +241,13 @@ static void filter_luma(uint8_t *y, ptrdiff_t stride, const struct filter_limits
     FILTER_EDGES(macroblock, subblock, y, stride, 16, limits, edges);
 }
 
-static void filter_chroma(uint8_t *u, uint8_t *v, ptrdiff_t stride,
-                          const struct filter_limits *limits, unsigned edges)
+static void filter_macroblock(uint8_t *y, ptrdiff_t y_stride, uint8_t *u, uint8_t *v,
+                              ptrdiff_t uv_stride, const struct filter_limits *limits,
+                              unsigned edges)
 {
-    FILTER_EDGES(macroblock, subblock, u, stride, 8, limits, edges);
-    FILTER_EDGES(macroblock, subblock, v, stride, 8, limits, edges);
+    FILTER_EDGES(macroblock, subblock, y, y_stride, 16, limits, edges);
+    FILTER_EDGES(macroblock, subblock, u, uv_stride, 8, limits, edges);
+    FILTER_EDGES(macroblock, subblock, v, uv_stride, 8, limits, edges);
 }
 
 static void filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
@@ -257,6 +259,6 @@ static void filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limi
 void xc_loopfilter_init_c(struct xc_dsp *dsp)
 {
     dsp->filter_luma = filter_luma;
-    dsp->filter_chroma = filter_chroma;
+    dsp->filter_macroblock = filter_macroblock;
     dsp->filter_simple = filter_simple;
 }
