@@ -37,17 +37,6 @@ void xc_canvas_keep_line(const struct canvas *canvas, int row)
     }
 }
 
-struct mb_target xc_picture_target(const struct xc_picture *picture, int row, int column)
-{
-    struct mb_target target;
-    for (int i = 0; i < 3; i++) {
-        int size = i == 0 ? 16 : 8;
-        target.stride[i] = picture->stride[i];
-        target.plane[i] = picture->plane[i] + row * size * target.stride[i] + column * size;
-    }
-    return target;
-}
-
 /* ---- Intra prediction (RFC 6386 section 12) ------------------------------------------------ */
 
 static void left_column(const struct xc_picture *picture, int plane, int x, int y, int count,

@@ -29,7 +29,17 @@ struct mb_target {
 };
 
 /* The macroblock's own place in a picture. */
-struct mb_target xc_picture_target(const struct xc_picture *picture, int row, int column);
+static inline struct mb_target xc_picture_target(const struct xc_picture *picture, int row,
+                                                 int column)
+{
+    struct mb_target target;
+    for (int i = 0; i < 3; i++) {
+        int size = i == 0 ? 16 : 8;
+        target.stride[i] = picture->stride[i];
+        target.plane[i] = picture->plane[i] + row * size * target.stride[i] + column * size;
+    }
+    return target;
+}
 
 /* Predicts a whole plane (16x16 luma, 8x8 chroma) by DC_PRED, V_PRED, H_PRED or TM_PRED. */
 void xc_predict_intra(const struct canvas *canvas, int plane, int mode, int row, int column,

@@ -25,13 +25,20 @@
 
 /* Where the sixteen rows of a block lie: one plane's, or eight each of two. */
 struct rows {
-    uint8_t *upper, *lower;
-    ptrdiff_t stride;
+    uint8_t *quarter[4]; /* every fourth row */
+    ptrdiff_t stride, stride3;
 };
 
+XC_INLINE struct rows rows_of(uint8_t *upper, uint8_t *lower, ptrdiff_t stride)
+{
+    return (struct rows){
+        {upper, upper + 4 * stride, lower, lower + 4 * stride}, stride, 3 * stride};
+}
+
+/* As sums that addresses of x86 can hold. */
 XC_INLINE uint8_t *row_at(const struct rows *rows, int i)
 {
-    return i < 8 ? rows->upper + i * rows->stride : rows->lower + (i - 8) * rows->stride;
+    return rows->quarter[i / 4] + (i % 4 == 3 ? rows->stride3 : i % 4 * rows->stride);
 }
 
 /* Four columns from column x on. */
@@ -137,7 +144,7 @@ typedef void filter_direction(__m128i *v, int size, bool outer, bool inner,
 XC_INLINE void filter_luma_columns(filter_direction *filter, uint8_t *y, ptrdiff_t stride,
                                    const struct filter_limits *limits, bool outer, bool inner)
 {
-    struct rows rows = {y, y + 8 * stride, stride};
+    struct rows rows = rows_of(y, y + 8 * stride, stride);
     __m128i v[20];
     if (!inner) {
         load_columns8(&rows, -4, v);
@@ -178,7 +185,7 @@ XC_INLINE void filter_luma_rows(filter_direction *filter, uint8_t *y, ptrdiff_t 
 XC_INLINE void filter_chroma_columns(uint8_t *u, uint8_t *v, ptrdiff_t stride,
                                      const struct filter_limits *limits, bool outer, bool inner)
 {
-    struct rows rows = {u, v, stride};
+    struct rows rows = rows_of(u, v, stride);
     __m128i line[12];
     if (!inner) {
         load_columns8(&rows, -4, line);
@@ -336,7 +343,7 @@ XC_INLINE void filter_all_rows(const struct rows *luma, const struct rows *chrom
     __m256i line[12];
     __m128i beyond[8];
     int first = outer ? -4 : 0, last = inner ? 8 : 4;
-    uint8_t *y = luma->upper, *u = chroma->upper, *v = chroma->lower;
+    uint8_t *y = luma->quarter[0], *u = chroma->quarter[0], *v = chroma->quarter[2];
 #pragma GCC unroll 12
     for (int i = first; i < last; i++)
         line[i + 4] =
@@ -389,7 +396,7 @@ static void filter_macroblock(uint8_t *y, ptrdiff_t y_stride, uint8_t *u, uint8_
 {
     bool inner = edges & FILTER_INNER;
 #ifdef __AVX2__
-    struct rows luma = {y, y + 8 * y_stride, y_stride}, chroma = {u, v, uv_stride};
+    struct rows luma = rows_of(y, y + 8 * y_stride, y_stride), chroma = rows_of(u, v, uv_stride);
     FILTER_CASES(filter_all_columns, edges & FILTER_LEFT, inner, &luma, &chroma, limits);
     FILTER_CASES(filter_all_rows, edges & FILTER_ABOVE, inner, &luma, &chroma, limits);
 #else
