@@ -16,24 +16,35 @@ struct bool_reader {
     int bits;
 };
 
-static inline void bool_reader_fill(struct bool_reader *reader)
+#define BOOL_READER_INLINE static inline __attribute__((always_inline))
+
+/* Less than a word is left. */
+static __attribute__((noinline, unused)) struct bool_reader
+bool_reader_fill_end(struct bool_reader reader)
 {
-    if (reader->end - reader->next >= 8) {
-        uint64_t word;
-        memcpy(&word, reader->next, sizeof word);
-        word = __builtin_bswap64(word);
-        int take = (56 - reader->bits) & ~7; /* whole bytes that fit below the bits held */
-        reader->value |= word >> (64 - take) << (56 - reader->bits - take);
-        reader->next += take >> 3;
-        reader->bits += take;
+    while (reader.bits < 48 && reader.next < reader.end) {
+        reader.value |= (uint64_t)*reader.next++ << (48 - reader.bits);
+        reader.bits += 8;
+    }
+    if (reader.next == reader.end && reader.bits < 0)
+        reader.bits += 1 << 30; /* zeros from here on */
+    return reader;
+}
+
+/* To be called with less than 8 bits held. The rare case takes the reader by value, so that callers can keep
+ * it in registers. */
+BOOL_READER_INLINE void bool_reader_fill(struct bool_reader *reader)
+{
+    if (__builtin_expect(reader->end - reader->next < 8, 0)) {
+        *reader = bool_reader_fill_end(*reader);
         return;
     }
-    while (reader->bits < 48 && reader->next < reader->end) {
-        reader->value |= (uint64_t)*reader->next++ << (48 - reader->bits);
-        reader->bits += 8;
-    }
-    if (reader->next == reader->end && reader->bits < 0)
-        reader->bits += 1 << 30; /* zeros from here on */
+    uint64_t word;
+    memcpy(&word, reader->next, sizeof word);
+    word = __builtin_bswap64(word) >> 8; /* seven bytes: they fit below what is held */
+    reader->value |= word << -reader->bits;
+    reader->next += 7;
+    reader->bits += 56;
 }
 
 static inline void bool_reader_init(struct bool_reader *reader, const uint8_t *data, size_t size)
@@ -47,16 +58,16 @@ static inline void bool_reader_init(struct bool_reader *reader, const uint8_t *d
 }
 
 /* One bool whose probability of being 0 is probability / 256. */
-static inline int read_bool(struct bool_reader *reader, int probability)
+BOOL_READER_INLINE int read_bool(struct bool_reader *reader, int probability)
 {
-    if (reader->bits < 0)
+    if (__builtin_expect(reader->bits < 0, 0))
         bool_reader_fill(reader);
     uint32_t split = 1 + (((reader->range - 1) * (uint32_t)probability) >> 8);
     uint64_t big_split = (uint64_t)split << 56;
     int bit = reader->value >= big_split;
     uint32_t range = bit ? reader->range - split : split;
     uint64_t value = bit ? reader->value - big_split : reader->value;
-    int shift = __builtin_clz(range) - 24;
+    int shift = __builtin_clz(range) ^ 24; /* as range is below 256 */
     reader->range = range << shift;
     reader->value = value << shift;
     reader->bits -= shift;

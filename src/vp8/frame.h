@@ -74,7 +74,8 @@ struct mb_info {
 
 /* Quantized coefficients of a macroblock in zigzag-undone (raster) order. Blocks 0-15 luma, 16-19
  * U, 20-23 V, 24 Y2. end[i] is the position in zigzag order at which block i ends: one more than
- * that of its last token, 0 for a block without tokens (also where blocks start at position 1). */
+ * that of its last token, 0 for a block without tokens (also where blocks start at position 1), whose
+ * values then may be anything. */
 struct mb_coefficients {
     int16_t value[25][16];
     uint8_t end[25];

@@ -10,8 +10,7 @@
 int xc_parse_frame(struct xc_context *context, const struct xc_state *before, const uint8_t *frame,
                    size_t size, struct partitions *partitions);
 
-/* Parses a macroblock's coefficients; false where it has none, and then `coefficients` is unchanged
- * or all zero. */
+/* Parses a macroblock's coefficients; false where it has none. */
 bool xc_parse_macroblock(const struct frame_header *header, struct bool_reader *reader,
                          struct mb_info *info, struct token_context *above,
                          struct token_context *left, struct mb_coefficients *coefficients);

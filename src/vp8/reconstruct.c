@@ -17,6 +17,13 @@ static void dequantize(const int16_t level[16], const struct block_steps *steps,
     value[0] = dequantize_one(level[0], steps->dc);
 }
 
+/* Of a block without tokens, levels are not to be read. */
+static int16_t own_dc(const struct mb_coefficients *coefficients, int block,
+                      const struct block_steps *steps)
+{
+    return coefficients->end[block] ? dequantize_one(coefficients->value[block][0], steps->dc) : 0;
+}
+
 /* A block whose coefficient 0 is `dc`, dequantized, whatever its own says. */
 static void add_block(const struct xc_dsp *dsp, const struct mb_coefficients *coefficients,
                       int block, const struct block_steps *steps, int16_t dc, uint8_t *to,
@@ -30,12 +37,6 @@ static void add_block(const struct xc_dsp *dsp, const struct mb_coefficients *co
     } else if (dc) {
         dsp->inverse_dct_add_dc(dc, to, stride);
     }
-}
-
-static int16_t own_dc(const struct mb_coefficients *coefficients, int block,
-                      const struct block_steps *steps)
-{
-    return dequantize_one(coefficients->value[block][0], steps->dc);
 }
 
 /* Four luma blocks side by side, from block `first` on. */
@@ -58,10 +59,14 @@ void xc_add_luma_residue(const struct canvas *canvas, bool y2,
                          const struct mb_target *to)
 {
     int16_t dc[16];
-    if (y2) {
+    if (y2 && coefficients->end[Y2_BLOCK] > 1) {
         int16_t value[16];
         dequantize(coefficients->value[Y2_BLOCK], &steps->y2, value);
         canvas->dsp->inverse_wht(value, dc);
+    } else if (y2) {
+        int16_t all = (int16_t)((own_dc(coefficients, Y2_BLOCK, &steps->y2) + 3) >> 3);
+        for (int i = 0; i < 16; i++)
+            dc[i] = all;
     } else {
         for (int i = 0; i < 16; i++)
             dc[i] = own_dc(coefficients, i, &steps->y);

@@ -377,7 +377,7 @@ const int16_t xc_six_tap_filters[8][6] = {{0, 0, 128, 0, 0, 0},     {0, -6, 123,
 const uint8_t xc_zigzag[16] = {0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15};
 
 /* RFC 6386 section 13.3 */
-const uint8_t xc_coefficient_bands[16] = {0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7};
+const uint8_t xc_coefficient_bands[17] = {0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0};
 
 /* RFC 6386 section 16.1 */
 const int8_t xc_y_mode_tree[8] = {-DC_PRED, 2, 4, 6, -V_PRED, -H_PRED, -TM_PRED, -B_PRED};

@@ -10,7 +10,7 @@
 extern const coefficient_probabilities xc_default_coefficient_probabilities;
 extern const coefficient_probabilities xc_coefficient_update_probabilities;
 extern const uint8_t xc_zigzag[16];            /* position in coding order to raster position */
-extern const uint8_t xc_coefficient_bands[16]; /* position in coding order to band */
+extern const uint8_t xc_coefficient_bands[17]; /* position in coding order to band; [16] is 0 */
 
 /* Motion vectors: [row, column][is_short, sign, 7 of the short tree, 10 long bits] (section 17). */
 extern const uint8_t xc_mv_update_probabilities[2][MV_PROBABILITIES];

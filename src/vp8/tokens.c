@@ -17,6 +17,19 @@ static const uint8_t category_bits[6][12] = {
 static const uint8_t category_width[6] = {1, 2, 3, 4, 5, 11};
 static const uint8_t category_base[6] = {5, 7, 11, 19, 35, 67};
 
+/* Blocks in coding order, Y2 first, and the places of their contexts in struct token_context. */
+static const struct block_place {
+    uint8_t block, above, left;
+} block_places[25] = {
+    {Y2_BLOCK, 8, 8},                                     /* Y2 */
+    {0, 0, 0},        {1, 1, 0},  {2, 2, 0},  {3, 3, 0},  /* luma, row by row */
+    {4, 0, 1},        {5, 1, 1},  {6, 2, 1},  {7, 3, 1},  /* */
+    {8, 0, 2},        {9, 1, 2},  {10, 2, 2}, {11, 3, 2}, /* */
+    {12, 0, 3},       {13, 1, 3}, {14, 2, 3}, {15, 3, 3}, /* */
+    {16, 4, 4},       {17, 5, 4}, {18, 4, 5}, {19, 5, 5}, /* U */
+    {20, 6, 6},       {21, 7, 6}, {22, 6, 7}, {23, 7, 7}, /* V */
+};
+
 /* Runs `visit` over the blocks of a macroblock in coding order with what their place decides. */
 #define FOR_EACH_BLOCK(y2, above, left, visit)                                                     \
     do {                                                                                           \
@@ -53,7 +66,7 @@ static inline int parse_category(struct bool_reader *reader, int category)
 }
 
 /* A magnitude above 1; `p` are the probabilities of the token tree's nodes. */
-static inline int parse_large(struct bool_reader *reader, const uint8_t *p)
+BOOL_READER_INLINE int parse_large(struct bool_reader *reader, const uint8_t *p)
 {
     if (!read_bool(reader, p[3])) {
         if (!read_bool(reader, p[4]))
@@ -67,38 +80,34 @@ static inline int parse_large(struct bool_reader *reader, const uint8_t *p)
 }
 
 /* Returns the end of the block (struct mb_coefficients). */
-static inline int parse_block(struct bool_reader *reader,
-                              const uint8_t (*bands)[COEFFICIENT_CONTEXTS][ENTROPY_NODES],
-                              int context, int position, int16_t *value)
+BOOL_READER_INLINE int parse_block(struct bool_reader *reader,
+                                   const uint8_t (*bands)[COEFFICIENT_CONTEXTS][ENTROPY_NODES],
+                                   int context, int position, int16_t value[16])
 {
     const uint8_t *p = bands[xc_coefficient_bands[position]][context];
     if (!read_bool(reader, p[0]))
         return 0;
+    memset(value, 0, 16 * sizeof value[0]);
     for (;;) {
+        const uint8_t(*next)[ENTROPY_NODES] = bands[xc_coefficient_bands[position + 1]];
         if (!read_bool(reader, p[1])) {
             /* Behind a zero there is no end of block. */
             if (++position == 16)
                 return 16;
-            p = bands[xc_coefficient_bands[position]][0];
+            p = next[0];
             continue;
         }
-        int magnitude = read_bool(reader, p[2]) ? parse_large(reader, p) : 1;
+        int magnitude = 1;
+        const uint8_t *after = next[1];
+        if (read_bool(reader, p[2])) {
+            magnitude = parse_large(reader, p);
+            after = next[2];
+        }
         value[xc_zigzag[position]] = (int16_t)(read_bit(reader) ? -magnitude : magnitude);
-        if (++position == 16)
-            return 16;
-        p = bands[xc_coefficient_bands[position]][magnitude > 1 ? 2 : 1];
-        if (!read_bool(reader, p[0]))
+        if (++position == 16 || !read_bool(reader, after[0]))
             return position;
+        p = after;
     }
-}
-
-/* Only blocks that ended behind position 0 hold anything. */
-static void clear_levels(struct mb_coefficients *coefficients)
-{
-    for (int i = 0; i < 25; i++)
-        if (coefficients->end[i])
-            memset(coefficients->value[i], 0, sizeof coefficients->value[i]);
-    coefficients->end[Y2_BLOCK] = 0; /* the parser sets the others' */
 }
 
 bool xc_parse_coefficients(struct bool_reader *reader,
@@ -107,18 +116,19 @@ bool xc_parse_coefficients(struct bool_reader *reader,
                            struct mb_coefficients *coefficients)
 {
     struct bool_reader local = *reader; /* lets the compiler keep it in registers */
+    uint8_t *a = (uint8_t *)above, *l = (uint8_t *)left;
     int any = 0;
-    clear_levels(coefficients);
-#define PARSE(block, type, first, a, l)                                                            \
-    do {                                                                                           \
-        int end_ = parse_block(&local, probabilities[type], *(a) + *(l), first,                    \
-                               coefficients->value[block]);                                        \
-        coefficients->end[block] = (uint8_t)end_;                                                  \
-        *(a) = *(l) = end_ > 0;                                                                    \
-        any |= end_;                                                                               \
-    } while (0)
-    FOR_EACH_BLOCK(y2, above, left, PARSE);
-#undef PARSE
+    coefficients->end[Y2_BLOCK] = 0;
+    /* One copy of the parser for all kinds of blocks: it is large. */
+    for (int i = y2 ? -1 : 0; i < 24; i++) {
+        const struct block_place *place = &block_places[i + 1];
+        enum block_type type = i < 0 ? Y2 : i > 15 ? CHROMA : y2 ? Y_AFTER_Y2 : Y_WITH_DC;
+        int end = parse_block(&local, probabilities[type], a[place->above] + l[place->left],
+                              type == Y_AFTER_Y2, coefficients->value[place->block]);
+        coefficients->end[place->block] = (uint8_t)end;
+        a[place->above] = l[place->left] = end > 0;
+        any |= end;
+    }
     *reader = local;
     return any != 0;
 }

@@ -13,8 +13,7 @@ static inline bool has_y2(const struct mb_info *info)
     return info->y_mode != B_PRED && info->y_mode != MV_SPLIT;
 }
 
-/* Fills `coefficients` (whole structure) from a macroblock's tokens; true where there were any. What
- * it held must be all zeros or an earlier call's result. */
+/* Fills `coefficients` from a macroblock's tokens; true where there were any. */
 bool xc_parse_coefficients(struct bool_reader *reader,
                            const coefficient_probabilities probabilities, bool y2,
                            struct token_context *above, struct token_context *left,
