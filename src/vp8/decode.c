@@ -10,17 +10,27 @@
 #include "vp8/succession.h"
 #include "vp8/tokens.h"
 
-int xc_parse_frame(struct xc_context *context, const struct xc_state *before, const uint8_t *frame,
-                   size_t size, struct partitions *partitions)
+/* Up to the modes. */
+static int open_frame(struct xc_context *context, const struct xc_state *before,
+                      const uint8_t *frame, size_t size, struct partitions *partitions)
 {
     struct frame_header *header = &context->header;
     int result = xc_parse_header(before, frame, size, header, partitions);
+    return result < 0 ? result : xc_context_resize(context, header->now.width, header->now.height);
+}
+
+static const uint8_t *segments_of(const struct xc_state *state)
+{
+    return state ? state->segment_map : NULL;
+}
+
+int xc_parse_frame(struct xc_context *context, const struct xc_state *before, const uint8_t *frame,
+                   size_t size, struct partitions *partitions)
+{
+    int result = open_frame(context, before, frame, size, partitions);
     if (result < 0)
         return result;
-    result = xc_context_resize(context, header->now.width, header->now.height);
-    if (result < 0)
-        return result;
-    xc_parse_modes(&partitions->first, header, before ? before->segment_map : NULL, &context->map);
+    xc_parse_modes(&partitions->first, &context->header, segments_of(before), &context->map);
     return XC_OK;
 }
 
@@ -36,8 +46,8 @@ bool xc_parse_macroblock(const struct frame_header *header, struct bool_reader *
                                  left, coefficients);
 }
 
-static void decode_rows(struct xc_context *context, const struct canvas *canvas,
-                        struct partitions *partitions)
+static void decode_rows(struct xc_context *context, const struct xc_state *before,
+                        const struct canvas *canvas, struct partitions *partitions)
 {
     const struct frame_header *header = &context->header;
     struct mb_coefficients coefficients = {0};
@@ -51,6 +61,7 @@ static void decode_rows(struct xc_context *context, const struct canvas *canvas,
         struct token_context left = {0};
         struct bool_reader *reader =
             &partitions->tokens[row & ((1 << header->log2_partitions) - 1)];
+        xc_parse_mode_row(&partitions->first, header, segments_of(before), &context->map, row);
         for (int column = 0; column < context->map.columns; column++) {
             struct mb_info *info = mb_at(&context->map, row, column);
             /* From here on `skip` says whether there are coefficients, sent or not. */
@@ -83,7 +94,7 @@ int xc_decode(struct xc_context *context, const struct xc_state *before, const u
         *shown = NULL;
     if (size == 0)
         return empty_frame(before, after);
-    int result = xc_parse_frame(context, before, frame, size, &partitions);
+    int result = open_frame(context, before, frame, size, &partitions);
     if (result < 0)
         return result;
     const struct frame_header *header = &context->header;
@@ -95,7 +106,7 @@ int xc_decode(struct xc_context *context, const struct xc_state *before, const u
         return XC_ERROR_NO_MEMORY;
     struct canvas canvas;
     xc_canvas_init(&canvas, context, before, header->version, picture);
-    decode_rows(context, &canvas, &partitions);
+    decode_rows(context, before, &canvas, &partitions);
     *after = xc_state_after(before, header, &context->map, picture);
     if (!*after) {
         xc_picture_unref(picture);
@@ -115,9 +126,14 @@ int xc_parse(struct xc_context *context, const struct xc_state *before, const ui
     *after = NULL;
     if (size == 0)
         return empty_frame(before, after);
-    int result = xc_parse_frame(context, before, frame, size, &partitions);
+    int result = open_frame(context, before, frame, size, &partitions);
     if (result < 0)
         return result;
-    *after = xc_state_after(before, &context->header, &context->map, NULL);
+    const struct frame_header *header = &context->header;
+    if (header->segmentation_update.map)
+        xc_parse_modes(&partitions.first, header, segments_of(before), &context->map);
+    else
+        xc_inherit_segments(header, segments_of(before), &context->map);
+    *after = xc_state_after(before, header, &context->map, NULL);
     return *after ? XC_OK : XC_ERROR_NO_MEMORY;
 }

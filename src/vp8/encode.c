@@ -4,6 +4,7 @@
 #include "vp8/activity.h"
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
+#include "vp8/modes.h"
 #include "vp8/residue.h"
 #include "vp8/search.h"
 
@@ -84,16 +85,6 @@ static void start_header(const struct xc_state *given, const struct xc_picture *
         start_inter_frame(given, parameters, header);
 }
 
-/* Segments are not used here; the map stays for frames that do. */
-static void take_segments(const struct xc_state *given, const struct frame_header *header,
-                          struct mb_map *map)
-{
-    for (int row = 0; row < map->rows; row++)
-        for (int column = 0; column < map->columns; column++)
-            mb_at(map, row, column)->segment =
-                header->key_frame ? 0 : given->segment_map[row * map->columns + column];
-}
-
 static void code_macroblocks(struct encoder *encoder, const struct search *search)
 {
     struct xc_context *context = encoder->context;
@@ -121,7 +112,8 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
     result = xc_context_resize(context, picture->width, picture->height);
     if (result < 0)
         return result;
-    take_segments(given, header, &context->map);
+    /* Segments are not used here; the map stays for frames that do. */
+    xc_inherit_segments(header, given ? given->segment_map : NULL, &context->map);
     struct encoder *encoder = xc_encoder_get(context);
     struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
     if (!encoder || !made) {

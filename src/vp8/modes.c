@@ -28,8 +28,8 @@ struct votes {
     int last; /* index of the last distinct vector */
 };
 
-static void vote(struct votes *votes, const struct mb_info *neighbour, int weight, int reference,
-                 const bool sign_bias[4])
+static inline void vote(struct votes *votes, const struct mb_info *neighbour, int weight,
+                        int reference, const bool sign_bias[4])
 {
     if (neighbour->reference == REF_INTRA)
         return;
@@ -57,24 +57,48 @@ static void swap_first_two(struct votes *votes)
     votes->count[2] = count;
 }
 
+/* The neighbours whose vectors are candidates. */
+struct neighbours {
+    const struct mb_info *above, *left, *corner;
+};
+
+static inline struct neighbours neighbours_of(const struct mb_map *map, int row, int column)
+{
+    return (struct neighbours){mb_at(map, row - 1, column), mb_at(map, row, column - 1),
+                               mb_at(map, row - 1, column - 1)};
+}
+
+static inline void collect_votes(const struct neighbours *neighbours, int reference,
+                                 const bool sign_bias[4], struct votes *votes)
+{
+    *votes = (struct votes){0};
+    vote(votes, neighbours->above, 2, reference, sign_bias);
+    vote(votes, neighbours->left, 2, reference, sign_bias);
+    vote(votes, neighbours->corner, 1, reference, sign_bias);
+}
+
+/* From the votes as collected to those that the nodes behind the first one go by; count[0] stays. */
+static inline void settle_votes(const struct neighbours *neighbours, struct votes *votes)
+{
+    /* Three distinct vectors, and the last is the first again. */
+    if (votes->count[3] && mv_equal(votes->mv[3], votes->mv[1]))
+        votes->count[1]++;
+    votes->count[3] =
+        2 * ((neighbours->above->y_mode == MV_SPLIT) + (neighbours->left->y_mode == MV_SPLIT)) +
+        (neighbours->corner->y_mode == MV_SPLIT);
+    if (votes->count[2] > votes->count[1])
+        swap_first_two(votes);
+    if (votes->count[1] >= votes->count[0])
+        votes->mv[0] = votes->mv[1];
+}
+
 void xc_find_candidates(const struct mb_map *map, int row, int column, int reference,
                         const bool sign_bias[4], struct mv_candidates *candidates)
 {
-    const struct mb_info *above = mb_at(map, row - 1, column), *left = mb_at(map, row, column - 1),
-                         *corner = mb_at(map, row - 1, column - 1);
-    struct votes votes = {0};
-    vote(&votes, above, 2, reference, sign_bias);
-    vote(&votes, left, 2, reference, sign_bias);
-    vote(&votes, corner, 1, reference, sign_bias);
-    /* Three distinct vectors, and the last is the first again. */
-    if (votes.count[3] && mv_equal(votes.mv[3], votes.mv[1]))
-        votes.count[1]++;
-    votes.count[3] = 2 * ((above->y_mode == MV_SPLIT) + (left->y_mode == MV_SPLIT)) +
-                     (corner->y_mode == MV_SPLIT);
-    if (votes.count[2] > votes.count[1])
-        swap_first_two(&votes);
-    if (votes.count[1] >= votes.count[0])
-        votes.mv[0] = votes.mv[1];
+    struct neighbours neighbours = neighbours_of(map, row, column);
+    struct votes votes;
+    collect_votes(&neighbours, reference, sign_bias, &votes);
+    settle_votes(&neighbours, &votes);
     candidates->best = clamp_mv(votes.mv[0], map, row, column);
     candidates->nearest = clamp_mv(votes.mv[1], map, row, column);
     candidates->near = clamp_mv(votes.mv[2], map, row, column);
@@ -166,29 +190,46 @@ static void parse_split(struct bool_reader *reader, const struct frame_header *h
     info->mv = info->mvs[15];
 }
 
-static void parse_inter_modes(struct bool_reader *reader, const struct frame_header *header,
-                              const struct mb_map *map, int row, int column, struct mb_info *info)
+/* The tree of RFC 6386 section 16.3, of whose candidates only the one that is wanted is worked out. */
+static inline void parse_mv_mode(struct bool_reader *reader, const struct frame_header *header,
+                                 const struct mb_map *map, int row, int column,
+                                 struct mb_info *info)
+{
+    struct neighbours neighbours = neighbours_of(map, row, column);
+    struct votes votes;
+    collect_votes(&neighbours, info->reference, header->sign_bias, &votes);
+    info->y_mode = MV_ZERO;
+    info->mv = (struct motion_vector){0};
+    if (!read_bool(reader, xc_mode_contexts[votes.count[0]][0]))
+        return;
+    settle_votes(&neighbours, &votes);
+    if (!read_bool(reader, xc_mode_contexts[votes.count[1]][1])) {
+        info->y_mode = MV_NEAREST;
+        info->mv = clamp_mv(votes.mv[1], map, row, column);
+    } else if (!read_bool(reader, xc_mode_contexts[votes.count[2]][2])) {
+        info->y_mode = MV_NEAR;
+        info->mv = clamp_mv(votes.mv[2], map, row, column);
+    } else {
+        struct motion_vector best = clamp_mv(votes.mv[0], map, row, column);
+        info->y_mode = MV_NEW;
+        if (read_bool(reader, xc_mode_contexts[votes.count[3]][3])) {
+            info->y_mode = MV_SPLIT;
+            parse_split(reader, header, best, neighbours.above, neighbours.left, info);
+        } else {
+            info->mv = parse_mv(reader, header, best);
+        }
+    }
+}
+
+static inline void parse_inter_modes(struct bool_reader *reader, const struct frame_header *header,
+                                     const struct mb_map *map, int row, int column,
+                                     struct mb_info *info)
 {
     info->reference = REF_LAST;
     if (read_bool(reader, header->last_probability))
         info->reference =
             (uint8_t)(read_bool(reader, header->golden_probability) ? REF_ALTREF : REF_GOLDEN);
-    struct mv_candidates candidates;
-    xc_find_candidates(map, row, column, info->reference, header->sign_bias, &candidates);
-    uint8_t probability[4];
-    for (int i = 0; i < 4; i++)
-        probability[i] = candidates.probability[i][i];
-    info->y_mode = (uint8_t)read_tree(reader, xc_mv_mode_tree, probability);
-    info->mv = (struct motion_vector){0};
-    if (info->y_mode == MV_NEAREST)
-        info->mv = candidates.nearest;
-    else if (info->y_mode == MV_NEAR)
-        info->mv = candidates.near;
-    else if (info->y_mode == MV_NEW)
-        info->mv = parse_mv(reader, header, candidates.best);
-    else if (info->y_mode == MV_SPLIT)
-        parse_split(reader, header, candidates.best, mb_at(map, row - 1, column),
-                    mb_at(map, row, column - 1), info);
+    parse_mv_mode(reader, header, map, row, column, info);
 }
 
 static void parse_intra_modes(struct bool_reader *reader, const struct frame_header *header,
@@ -224,24 +265,38 @@ static void parse_key_modes(struct bool_reader *reader, const struct mb_info *ab
     info->uv_mode = (uint8_t)read_tree(reader, xc_uv_mode_tree, xc_key_uv_mode_probabilities);
 }
 
+void xc_inherit_segments(const struct frame_header *header, const uint8_t *segment_map,
+                         struct mb_map *map)
+{
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++)
+            mb_at(map, row, column)->segment =
+                header->key_frame ? 0 : segment_map[row * map->columns + column];
+}
+
+void xc_parse_mode_row(struct bool_reader *reader, const struct frame_header *header,
+                       const uint8_t *segment_map, struct mb_map *map, int row)
+{
+    const struct segmentation_update *update = &header->segmentation_update;
+    for (int column = 0; column < map->columns; column++) {
+        struct mb_info *info = mb_at(map, row, column);
+        if (update->map)
+            info->segment = (uint8_t)read_tree(reader, xc_segment_tree, update->tree);
+        else
+            info->segment = header->key_frame ? 0 : segment_map[row * map->columns + column];
+        info->skip = header->skip_enabled && read_bool(reader, header->skip_probability);
+        if (header->key_frame)
+            parse_key_modes(reader, mb_at(map, row - 1, column), mb_at(map, row, column - 1), info);
+        else if (read_bool(reader, header->intra_probability))
+            parse_inter_modes(reader, header, map, row, column, info);
+        else
+            parse_intra_modes(reader, header, info);
+    }
+}
+
 void xc_parse_modes(struct bool_reader *reader, const struct frame_header *header,
                     const uint8_t *segment_map, struct mb_map *map)
 {
-    const struct segmentation_update *update = &header->segmentation_update;
     for (int row = 0; row < map->rows; row++)
-        for (int column = 0; column < map->columns; column++) {
-            struct mb_info *info = mb_at(map, row, column);
-            if (update->map)
-                info->segment = (uint8_t)read_tree(reader, xc_segment_tree, update->tree);
-            else
-                info->segment = header->key_frame ? 0 : segment_map[row * map->columns + column];
-            info->skip = header->skip_enabled && read_bool(reader, header->skip_probability);
-            if (header->key_frame)
-                parse_key_modes(reader, mb_at(map, row - 1, column), mb_at(map, row, column - 1),
-                                info);
-            else if (read_bool(reader, header->intra_probability))
-                parse_inter_modes(reader, header, map, row, column, info);
-            else
-                parse_intra_modes(reader, header, info);
-        }
+        xc_parse_mode_row(reader, header, segment_map, map, row);
 }

@@ -27,9 +27,15 @@ struct motion_vector xc_subblock_mv(const struct mb_info *info, int block);
 /* The context of a subblock mode in key frames: what a macroblock mode stands for. */
 enum intra_b_mode xc_implied_b_mode(int y_mode);
 
-/* Parses all macroblock headers of a frame into `map` (whose border is clear). `segment_map` is
- * that of the state before; segments that are not sent come from there, in key frames from nowhere:
- * they are 0. */
+/* Parses the macroblock headers of a row into `map` (whose border is clear); rows go from the top.
+ * `segment_map` is that of the state before; segments that are not sent come from there, in key frames
+ * from nowhere: they are 0. */
+void xc_parse_mode_row(struct bool_reader *reader, const struct frame_header *header,
+                       const uint8_t *segment_map, struct mb_map *map, int row);
+/* The segments of a frame that sends none. */
+void xc_inherit_segments(const struct frame_header *header, const uint8_t *segment_map,
+                         struct mb_map *map);
+/* All rows. */
 void xc_parse_modes(struct bool_reader *reader, const struct frame_header *header,
                     const uint8_t *segment_map, struct mb_map *map);
 

@@ -4,6 +4,7 @@
 #include "vp8/activity.h"
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
+#include "vp8/modes.h"
 #include "vp8/parse.h"
 #include "vp8/residue.h"
 
@@ -36,13 +37,6 @@ static bool same_map(const struct mb_map *map, const uint8_t *segment_map)
     return true;
 }
 
-static void take_map(const uint8_t *segment_map, struct mb_map *map)
-{
-    for (int row = 0; row < map->rows; row++)
-        for (int column = 0; column < map->columns; column++)
-            mb_at(map, row, column)->segment = segment_map[row * map->columns + column];
-}
-
 /* Segments stay what they were for the original: sent where `onto` has others. */
 static void carry_segmentation(const struct xc_state *onto, const struct segmentation *original,
                                struct frame_header *header, struct mb_map *map)
@@ -51,7 +45,7 @@ static void carry_segmentation(const struct xc_state *onto, const struct segment
     const struct segmentation *have = &onto->persistent.segmentation;
     memset(update, 0, sizeof *update);
     if (!header->segmentation_enabled) {
-        take_map(onto->segment_map, map);
+        xc_inherit_segments(header, onto->segment_map, map);
         return;
     }
     header->now.segmentation = *original;
