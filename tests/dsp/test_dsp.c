@@ -190,6 +190,15 @@ static void random_block(int16_t block[16], int range)
         block[i] = random_below(3) ? random_coefficient(range) : 0;
 }
 
+/* One row right at a power of two, where kernels with sums of 16 bits are at their ends. */
+static void random_ends(int16_t block[16])
+{
+    int end = 1 << (11 + random_below(4));
+    memset(block, 0, 16 * sizeof(block[0]));
+    for (int i = 0; i < 4; i++)
+        block[i] = (int16_t)(random_below(2) ? -end : end - 1);
+}
+
 /* Ranges of real coefficients and, beyond them, of what a broken stream may hold. */
 static const int ranges[] = {4, 60, 600, 2047, 32767};
 
@@ -227,6 +236,8 @@ static void test_inverse_dct(const struct xc_dsp *dsp)
         memset(block + 1, 0, 15 * sizeof(block[0]));
         check_inverse_dct(dsp, block, 0);
         check_inverse_dct(dsp, block, 1);
+        random_ends(block);
+        check_inverse_dct(dsp, block, 0);
     }
 }
 
@@ -269,7 +280,10 @@ static void test_inverse_wht(const struct xc_dsp *dsp)
 {
     for (int round = 0; round < 100 * rounds; round++) {
         int16_t block[16], expected[17], actual[17];
-        random_block(block, ranges[round % 5]);
+        if (round % 6 < 5)
+            random_block(block, ranges[round % 6]);
+        else
+            random_ends(block);
         for (int i = 0; i < 17; i++)
             expected[i] = actual[i] = random_coefficient(32767);
         reference_inverse_wht(block, expected);

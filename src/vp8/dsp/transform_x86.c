@@ -35,10 +35,12 @@ XC_INLINE struct block transpose(struct block b)
     return (struct block){_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd)};
 }
 
-/* Whether all values lie in [-8192, 8191]: then no sum of the second pass leaves 16 bits. */
-XC_INLINE bool is_small(struct block b)
+/* Whether all values lie in [-limit, limit - 1], for a power of two. No sum of a second pass leaves 16
+ * bits then: of the DCT with 8192, of the WHT, which adds up four of them and a rounding term, with 4096.
+ */
+XC_INLINE bool is_small(struct block b, int limit)
 {
-    __m128i offset = _mm_set1_epi16(8192), beyond = _mm_set1_epi16((int16_t)0xc000);
+    __m128i offset = _mm_set1_epi16((int16_t)limit), beyond = _mm_set1_epi16((int16_t)(-2 * limit));
     __m128i any = _mm_or_si128(_mm_add_epi16(b.upper, offset), _mm_add_epi16(b.lower, offset));
     __m128i none = _mm_cmpeq_epi16(_mm_and_si128(any, beyond), _mm_setzero_si128());
     return _mm_movemask_epi8(none) == 0xffff;
@@ -69,7 +71,7 @@ XC_INLINE struct block inverse_dct_pass(struct block b, int rounding)
 static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
 {
     struct block b = inverse_dct_pass(load_block(coefficient), 0);
-    if (!is_small(b)) {
+    if (!is_small(b, 8192)) {
         xc_inverse_dct_add_c(coefficient, to, stride);
         return;
     }
@@ -128,7 +130,7 @@ XC_INLINE struct block inverse_wht_pass(struct block b, int rounding)
 static void inverse_wht(const int16_t input[16], int16_t dc[16])
 {
     struct block b = inverse_wht_pass(load_block(input), 0);
-    if (!is_small(b)) {
+    if (!is_small(b, 4096)) {
         xc_inverse_wht_c(input, dc);
         return;
     }
