@@ -79,8 +79,8 @@ struct xc_context;
 XC_API struct xc_context *xc_context_new(void);
 XC_API void xc_context_free(struct xc_context *context); /* NULL is allowed */
 
-/* Makes a context use the kernels of one instruction set: "c", "sse2", "ssse3" or "avx2". A new
- * context uses the best that the CPU has; no result depends on it. XC_ERROR_ARGUMENT for a name that
+/* Makes a context use the kernels of one instruction set: "c", "sse2", "ssse3", "avx2" or "neon". A
+ * new context uses the best that the CPU has; no result depends on it. XC_ERROR_ARGUMENT for a name that
  * is none of these, or that this CPU or build does not have. */
 XC_API int xc_context_set_cpu(struct xc_context *context, const char *level);
 

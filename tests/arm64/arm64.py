@@ -14,7 +14,7 @@ CODEC = os.environ.get("XC_CODEC", str(ROOT / "build/tests/arm64/codec"))
 BUILD = pathlib.Path(os.environ.get("XC_ARM64_BUILD", str(ROOT / "build/tests/arm64/build")))
 EMULATOR = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"]
 TOOLS = ["aarch64-linux-gnu-gcc", EMULATOR[0], "meson", "ninja"]
-LEVELS = ["c"]
+LEVELS = ["c", "neon"]
 
 
 @functools.cache

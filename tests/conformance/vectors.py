@@ -5,7 +5,7 @@ import unittest
 from harness import VECTORS, Case, add_tests, excamera, hex_words, main
 
 
-LEVELS = ["c", "sse2", "ssse3", "avx2"]
+LEVELS = ["c", "sse2", "ssse3", "avx2", "neon"]
 
 
 class Vectors(Case):

@@ -185,7 +185,7 @@ static void code_at_level(struct xc_context *context, const struct film *film,
 /* Each instruction set's kernels give the bytes that C gives. */
 static void test_same_at_every_level(void **state)
 {
-    static const char *const levels[] = {"c", "sse2", "ssse3", "avx2"};
+    static const char *const levels[] = {"c", "sse2", "ssse3", "avx2", "neon"};
     struct xc_buffer expected[LEVEL_FRAMES + 1] = {{0}};
     struct film film;
     film_draw(&film, 175, 143, LEVEL_FRAMES, 3);

@@ -8,12 +8,18 @@
 #include <cpuid.h>
 
 #include "vp8/dsp/dsp_x86.h"
+#elif defined(__aarch64__)
+#define XC_ARM64 1
+#include "vp8/dsp/lanes_neon.h"
 #endif
 
 const char *xc_cpu_name(enum xc_cpu level)
 {
-    static const char *const names[XC_CPU_LEVELS] = {
-        [XC_CPU_C] = "c", [XC_CPU_SSE2] = "sse2", [XC_CPU_SSSE3] = "ssse3", [XC_CPU_AVX2] = "avx2"};
+    static const char *const names[XC_CPU_LEVELS] = {[XC_CPU_C] = "c",
+                                                     [XC_CPU_SSE2] = "sse2",
+                                                     [XC_CPU_SSSE3] = "ssse3",
+                                                     [XC_CPU_AVX2] = "avx2",
+                                                     [XC_CPU_NEON] = "neon"};
     return names[level];
 }
 
@@ -55,16 +61,13 @@ bool xc_cpu_has(enum xc_cpu level)
     if (level != XC_CPU_C)
         return x86_has(level);
 #endif
+#ifdef XC_ARM64
+    if (level == XC_CPU_NEON) /* part of the architecture */
+        return true;
+#endif
     return level == XC_CPU_C;
 }
 
-void xc_dsp_init_level(struct xc_dsp *dsp, enum xc_cpu level)
-{
-    xc_predict_init_c(dsp);
-    xc_transform_init_c(dsp);
-    xc_loopfilter_init_c(dsp);
-    xc_measure_init_c(dsp);
-#ifdef XC_X86
 #define INIT_LEVEL(name)                                                                           \
     do {                                                                                           \
         xc_predict_init_##name(dsp);                                                               \
@@ -72,12 +75,21 @@ void xc_dsp_init_level(struct xc_dsp *dsp, enum xc_cpu level)
         xc_loopfilter_init_##name(dsp);                                                            \
         xc_measure_init_##name(dsp);                                                               \
     } while (0)
+
+void xc_dsp_init_level(struct xc_dsp *dsp, enum xc_cpu level)
+{
+    INIT_LEVEL(c);
+#ifdef XC_X86
     if (level == XC_CPU_SSE2)
         INIT_LEVEL(sse2);
     else if (level == XC_CPU_SSSE3)
         INIT_LEVEL(ssse3);
     else if (level == XC_CPU_AVX2)
         INIT_LEVEL(avx2);
+#endif
+#ifdef XC_ARM64
+    if (level == XC_CPU_NEON)
+        INIT_LEVEL(neon);
 #endif
 }
 

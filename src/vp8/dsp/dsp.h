@@ -94,9 +94,9 @@ struct xc_dsp {
     void (*moments16x16)(const uint8_t *a, ptrdiff_t stride, uint32_t *sum, uint32_t *squares);
 };
 
-/* Instruction sets, each with all that those before it have; which there are depends on the
- * architecture. */
-enum xc_cpu { XC_CPU_C, XC_CPU_SSE2, XC_CPU_SSSE3, XC_CPU_AVX2, XC_CPU_LEVELS };
+/* Instruction sets, each with all that those of its architecture before it have: C, x86's, 64-bit Arm's.
+ */
+enum xc_cpu { XC_CPU_C, XC_CPU_SSE2, XC_CPU_SSSE3, XC_CPU_AVX2, XC_CPU_NEON, XC_CPU_LEVELS };
 
 /* The level's name, as in "ssse3". */
 const char *xc_cpu_name(enum xc_cpu level);

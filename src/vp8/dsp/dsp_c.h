@@ -1,13 +1,19 @@
-/* The C level's kernel families: each fills its own part of the table. */
+/* The C level's kernel families, and what the kernels of all levels share. */
 #ifndef VP8_DSP_DSP_C_H
 #define VP8_DSP_DSP_C_H
 
 #include "vp8/dsp/dsp.h"
 
-void xc_predict_init_c(struct xc_dsp *dsp);
-void xc_transform_init_c(struct xc_dsp *dsp);
-void xc_loopfilter_init_c(struct xc_dsp *dsp);
-void xc_measure_init_c(struct xc_dsp *dsp);
+/* A level's kernel families: each fills in its own part of the table, all of it at the level of C, and
+ * what is faster than C at the others. */
+#define XC_DECLARE_LEVEL(level)                                                                    \
+    void xc_predict_init_##level(struct xc_dsp *dsp);                                              \
+    void xc_transform_init_##level(struct xc_dsp *dsp);                                            \
+    void xc_loopfilter_init_##level(struct xc_dsp *dsp);                                           \
+    void xc_measure_init_##level(struct xc_dsp *dsp);
+XC_DECLARE_LEVEL(c)
+
+#define XC_INLINE static inline __attribute__((always_inline))
 
 /* For other levels' rare cases. */
 void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);

@@ -6,13 +6,8 @@
 #ifndef VP8_DSP_DSP_X86_H
 #define VP8_DSP_DSP_X86_H
 
-#include "vp8/dsp/dsp.h"
+#include "vp8/dsp/dsp_c.h"
 
-#define XC_DECLARE_LEVEL(level)                                                                    \
-    void xc_predict_init_##level(struct xc_dsp *dsp);                                              \
-    void xc_transform_init_##level(struct xc_dsp *dsp);                                            \
-    void xc_loopfilter_init_##level(struct xc_dsp *dsp);                                           \
-    void xc_measure_init_##level(struct xc_dsp *dsp);
 XC_DECLARE_LEVEL(sse2)
 XC_DECLARE_LEVEL(ssse3)
 XC_DECLARE_LEVEL(avx2)
@@ -21,7 +16,5 @@ XC_DECLARE_LEVEL(avx2)
 #define XC_JOIN(name, level) name##_##level
 #define XC_JOIN_EXPANDED(name, level) XC_JOIN(name, level)
 #define XC_AT_LEVEL(name) XC_JOIN_EXPANDED(name, XC_LEVEL)
-
-#define XC_INLINE static inline __attribute__((always_inline))
 
 #endif

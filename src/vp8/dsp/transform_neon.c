@@ -1,0 +1,200 @@
+/*
+ * Transforms with NEON (RFC 6386 section 14). A 4x4 block lies in four registers, one a row. The first
+ * pass of an inverse transform keeps the lower 16 bits, as the C kernel does; the second one has sums of
+ * 32, so that blocks of broken streams come out alike too.
+ */
+#include "vp8/dsp/lanes_neon.h"
+
+XC_INLINE void load_rows(const int16_t coefficient[16], int16x4_t row[4])
+{
+    for (int i = 0; i < 4; i++)
+        row[i] = vld1_s16(coefficient + 4 * i);
+}
+
+XC_INLINE void store_rows(const int16x4_t row[4], int16_t coefficient[16])
+{
+    for (int i = 0; i < 4; i++)
+        vst1_s16(coefficient + 4 * i, row[i]);
+}
+
+XC_INLINE void transpose(int16x4_t row[4])
+{
+    int32x2_t even[2], odd[2];
+    for (int i = 0; i < 2; i++) {
+        even[i] = vreinterpret_s32_s16(vtrn1_s16(row[2 * i], row[2 * i + 1]));
+        odd[i] = vreinterpret_s32_s16(vtrn2_s16(row[2 * i], row[2 * i + 1]));
+    }
+    row[0] = vreinterpret_s16_s32(vtrn1_s32(even[0], even[1]));
+    row[1] = vreinterpret_s16_s32(vtrn1_s32(odd[0], odd[1]));
+    row[2] = vreinterpret_s16_s32(vtrn2_s32(even[0], even[1]));
+    row[3] = vreinterpret_s16_s32(vtrn2_s32(odd[0], odd[1]));
+}
+
+/* ---- Inverse ------------------------------------------------------------------------------- */
+
+/* x * 35468 / 65536, rounded down. */
+XC_INLINE int16x4_t times_sine(int16x4_t x)
+{
+    return vqdmulh_n_s16(x, 35468 / 2);
+}
+
+/* x * 20091 / 65536, rounded down: what times_cosine has beyond x. */
+XC_INLINE int16x4_t times_cosine_less_one(int16x4_t x)
+{
+    return vshr_n_s16(vqdmulh_n_s16(x, 20091), 1);
+}
+
+/* Along columns. */
+XC_INLINE void inverse_dct_first(int16x4_t row[4])
+{
+    int16x4_t a = vadd_s16(row[0], row[2]), b = vsub_s16(row[0], row[2]);
+    int16x4_t cosine1 = vadd_s16(row[1], times_cosine_less_one(row[1]));
+    int16x4_t cosine3 = vadd_s16(row[3], times_cosine_less_one(row[3]));
+    int16x4_t c = vsub_s16(times_sine(row[1]), cosine3);
+    int16x4_t d = vadd_s16(cosine1, times_sine(row[3]));
+    row[0] = vadd_s16(a, d);
+    row[1] = vadd_s16(b, c);
+    row[2] = vsub_s16(b, c);
+    row[3] = vsub_s16(a, d);
+}
+
+/* The same in 32 bits, and an eighth of it. */
+XC_INLINE void inverse_dct_second(int16x4_t row[4])
+{
+    int32x4_t a = vaddl_s16(row[0], row[2]), b = vsubl_s16(row[0], row[2]);
+    int32x4_t c = vsubl_s16(times_sine(row[1]), times_cosine_less_one(row[3]));
+    int32x4_t d = vaddl_s16(times_sine(row[3]), times_cosine_less_one(row[1]));
+    c = vsubw_s16(c, row[3]);
+    d = vaddw_s16(d, row[1]);
+    row[0] = vrshrn_n_s32(vaddq_s32(a, d), 3);
+    row[1] = vrshrn_n_s32(vaddq_s32(b, c), 3);
+    row[2] = vrshrn_n_s32(vsubq_s32(b, c), 3);
+    row[3] = vrshrn_n_s32(vsubq_s32(a, d), 3);
+}
+
+XC_INLINE uint8x8_t add_clamped(uint8x8_t samples, int16x8_t residue)
+{
+    uint16x8_t sum = vaddw_u8(vreinterpretq_u16_s16(residue), samples);
+    return vqmovun_s16(vreinterpretq_s16_u16(sum));
+}
+
+/* Adds to two rows of four samples. */
+XC_INLINE void add_to_rows(uint8_t *to, ptrdiff_t stride, int16x8_t residue)
+{
+    uint8x8_t sum = add_clamped(load4_twice(to, to + stride), residue);
+    store4(to, sum);
+    store4_upper(to + stride, sum);
+}
+
+static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
+{
+    int16x4_t row[4];
+    load_rows(coefficient, row);
+    inverse_dct_first(row);
+    transpose(row);
+    inverse_dct_second(row);
+    transpose(row);
+    add_to_rows(to, stride, vcombine_s16(row[0], row[1]));
+    add_to_rows(to + 2 * stride, stride, vcombine_s16(row[2], row[3]));
+}
+
+static void inverse_dct_add_dc(int dc, uint8_t *to, ptrdiff_t stride)
+{
+    int16x8_t value = vdupq_n_s16((int16_t)((dc + 4) >> 3));
+    add_to_rows(to, stride, value);
+    add_to_rows(to + 2 * stride, stride, value);
+}
+
+static void inverse_dct_add_dc4(const int16_t dc[4], uint8_t *to, ptrdiff_t stride)
+{
+    int16x4_t value = vrshr_n_s16(vld1_s16(dc), 3);
+    int16x8_t left = vcombine_s16(vdup_lane_s16(value, 0), vdup_lane_s16(value, 1));
+    int16x8_t right = vcombine_s16(vdup_lane_s16(value, 2), vdup_lane_s16(value, 3));
+    for (int y = 0; y < 4; y++, to += stride) {
+        vst1_u8(to, add_clamped(vld1_u8(to), left));
+        vst1_u8(to + 8, add_clamped(vld1_u8(to + 8), right));
+    }
+}
+
+static void inverse_wht(const int16_t input[16], int16_t dc[16])
+{
+    int16x4_t row[4];
+    load_rows(input, row);
+    int16x4_t a = vadd_s16(row[0], row[3]), d = vsub_s16(row[0], row[3]);
+    int16x4_t b = vadd_s16(row[1], row[2]), c = vsub_s16(row[1], row[2]);
+    row[0] = vadd_s16(a, b);
+    row[1] = vadd_s16(d, c);
+    row[2] = vsub_s16(a, b);
+    row[3] = vsub_s16(d, c);
+    transpose(row);
+    int32x4_t three = vdupq_n_s32(3);
+    int32x4_t wide_a = vaddw_s16(vaddw_s16(three, row[0]), row[3]);
+    int32x4_t wide_d = vsubw_s16(vaddw_s16(three, row[0]), row[3]);
+    int32x4_t wide_b = vaddl_s16(row[1], row[2]), wide_c = vsubl_s16(row[1], row[2]);
+    row[0] = vshrn_n_s32(vaddq_s32(wide_a, wide_b), 3);
+    row[1] = vshrn_n_s32(vaddq_s32(wide_d, wide_c), 3);
+    row[2] = vshrn_n_s32(vsubq_s32(wide_a, wide_b), 3);
+    row[3] = vshrn_n_s32(vsubq_s32(wide_d, wide_c), 3);
+    transpose(row);
+    store_rows(row, dc);
+}
+
+/* ---- Forward ------------------------------------------------------------------------------- */
+
+enum { FORWARD_COSINE = 5352, FORWARD_SINE = 2217 }; /* see transform_c.c */
+
+/* Two rows of four differences. */
+XC_INLINE void differences(const uint8_t *source, ptrdiff_t source_stride,
+                           const uint8_t *prediction, ptrdiff_t prediction_stride, int16x4_t row[2])
+{
+    uint8x8_t s = load4_twice(source, source + source_stride);
+    uint8x8_t p = load4_twice(prediction, prediction + prediction_stride);
+    int16x8_t both = vreinterpretq_s16_u16(vsubl_u8(s, p));
+    row[0] = vget_low_s16(both);
+    row[1] = vget_high_s16(both);
+}
+
+/* a * 2217 + b * 5352 + rounding. */
+XC_INLINE int32x4_t rotate(int16x4_t a, int16x4_t b, int rounding)
+{
+    return vmlal_n_s16(vmlal_n_s16(vdupq_n_s32(rounding), a, FORWARD_SINE), b, FORWARD_COSINE);
+}
+
+static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
+                        ptrdiff_t prediction_stride, int16_t coefficient[16])
+{
+    int16x4_t row[4];
+    differences(source, source_stride, prediction, prediction_stride, row);
+    differences(source + 2 * source_stride, source_stride, prediction + 2 * prediction_stride,
+                prediction_stride, row + 2);
+    transpose(row);
+    int16x4_t a = vshl_n_s16(vadd_s16(row[0], row[3]), 3);
+    int16x4_t b = vshl_n_s16(vadd_s16(row[1], row[2]), 3);
+    int16x4_t c = vshl_n_s16(vsub_s16(row[1], row[2]), 3);
+    int16x4_t d = vshl_n_s16(vsub_s16(row[0], row[3]), 3);
+    row[0] = vadd_s16(a, b);
+    row[1] = vshrn_n_s32(rotate(c, d, 14500), 12);
+    row[2] = vsub_s16(a, b);
+    row[3] = vshrn_n_s32(rotate(d, vneg_s16(c), 7500), 12);
+    transpose(row);
+    a = vadd_s16(row[0], row[3]);
+    b = vadd_s16(row[1], row[2]);
+    c = vsub_s16(row[1], row[2]);
+    d = vsub_s16(row[0], row[3]);
+    int16x4_t seven = vdup_n_s16(7);
+    row[0] = vshr_n_s16(vadd_s16(vadd_s16(a, b), seven), 4);
+    row[1] = vshrn_n_s32(rotate(c, d, 12000), 16);
+    row[1] = vsub_s16(row[1], vreinterpret_s16_u16(vtst_s16(d, d))); /* one more unless d is 0 */
+    row[2] = vshr_n_s16(vadd_s16(vsub_s16(a, b), seven), 4);
+    row[3] = vshrn_n_s32(rotate(d, vneg_s16(c), 51000), 16);
+    store_rows(row, coefficient);
+}
+
+void xc_transform_init_neon(struct xc_dsp *dsp)
+{
+    dsp->inverse_dct_add = inverse_dct_add;
+    dsp->inverse_dct_add_dc = inverse_dct_add_dc;
+    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
+    dsp->inverse_wht = inverse_wht;
+    dsp->forward_dct = forward_dct;
+}
