@@ -309,11 +309,13 @@ static void filter_luma(uint8_t *y, ptrdiff_t stride, const struct filter_limits
     FILTER_BLOCK(&columns, &rows, 16, false, limits, edges);
 }
 
-static void filter_chroma(uint8_t *u, uint8_t *v, ptrdiff_t stride,
-                          const struct filter_limits *limits, unsigned edges)
+static void filter_macroblock(uint8_t *y, ptrdiff_t y_stride, uint8_t *u, uint8_t *v,
+                              ptrdiff_t uv_stride, const struct filter_limits *limits,
+                              unsigned edges)
 {
-    struct lines lines = {u, v, stride};
-    FILTER_BLOCK(&lines, &lines, 8, false, limits, edges);
+    struct lines chroma = {u, v, uv_stride};
+    filter_luma(y, y_stride, limits, edges);
+    FILTER_BLOCK(&chroma, &chroma, 8, false, limits, edges);
 }
 
 static void filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,
@@ -326,6 +328,6 @@ static void filter_simple(uint8_t *y, ptrdiff_t stride, const struct filter_limi
 void xc_loopfilter_init_neon(struct xc_dsp *dsp)
 {
     dsp->filter_luma = filter_luma;
-    dsp->filter_chroma = filter_chroma;
+    dsp->filter_macroblock = filter_macroblock;
     dsp->filter_simple = filter_simple;
 }
