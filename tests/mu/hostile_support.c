@@ -23,6 +23,9 @@
 /* That a process may open unless it asks for more, as many systems have it. */
 enum { FEW_FILES = 256 };
 
+/* What workers say of their program. */
+extern const char build_sources[];
+
 /* Each part waits until it may end, and hears of the one before it. */
 static const char job_text[] =
     "{\"format\": 1, \"job\": \"besieged\", \"variables\": {\"gate\": \"\"},"
@@ -114,16 +117,6 @@ static void on_other_ended(void *opaque, const struct error *failure)
 {
 }
 
-/* What the worker will say of its program. */
-static void program_build(char build[65])
-{
-    char command[4200];
-    snprintf(command, sizeof command, "sha256sum '%s'", getenv("EXCAMERA"));
-    FILE *pipe = popen(command, "r");
-    CLAIM(pipe != NULL && fscanf(pipe, "%64s%*[^\n]", build) == 1);
-    pclose(pipe);
-}
-
 static struct job *load_job(const char *folder)
 {
     char path[128];
@@ -177,16 +170,14 @@ static void on_tick(uv_timer_t *timer)
 
 static void serve(struct site *site)
 {
-    char build[65];
     struct error error;
     uv_timer_t tick;
     const struct rlimit few = {FEW_FILES, site_most_files()};
     server.told = site->told;
     CLAIM(setrlimit(RLIMIT_NOFILE, &few) == 0);
-    program_build(build);
     uv_loop_init(&server.loop);
     const struct coordinator_options options = {
-        .build = build,
+        .build = build_sources,
         .program = getenv("EXCAMERA"),
         .engine = open_gate,
         .scratch = site->folder,
