@@ -21,7 +21,8 @@ struct engine_kind {
                 const struct engine_events *events, struct engine **engine, struct error *error);
 };
 
-extern const struct engine_kind engine_local_kind, engine_command_kind, engine_lambda_kind;
+extern const struct engine_kind engine_local_kind, engine_command_kind, engine_slurm_kind,
+    engine_lambda_kind;
 
 /* The value of an option; NULL where it was not said. */
 const char *engine_option(const struct engine_choice *choice, const char *key);

@@ -12,6 +12,14 @@ void words_free(char **words)
     free(words);
 }
 
+size_t words_count(char *const *words)
+{
+    size_t count = 0;
+    while (words[count] != NULL)
+        count++;
+    return count;
+}
+
 bool words_have(char *const *words, const char *place)
 {
     for (; *words != NULL; words++)
@@ -96,9 +104,7 @@ static size_t write_word(char *to, const char *word, const struct words_place *p
 
 char **words_fill(char *const *words, const struct words_place *places)
 {
-    size_t count = 0;
-    while (words[count] != NULL)
-        count++;
+    size_t count = words_count(words);
     char **filled = calloc(count + 1, sizeof *filled);
     for (size_t i = 0; filled != NULL && i < count; i++) {
         filled[i] = calloc(1, write_word(NULL, words[i], places) + 1);

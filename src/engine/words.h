@@ -3,6 +3,7 @@
 #define ENGINE_WORDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/error.h"
 
@@ -15,6 +16,7 @@ struct words_place {
 /* The words of `text`, between blanks; '...' and "..." hold blanks together, nothing else is special. -EINVAL
  * where there is none, or a quote without its end; `what` begins the sentence about it. To be freed. */
 int words_split(const char *what, const char *text, char ***words, struct error *error);
+size_t words_count(char *const *words);
 bool words_have(char *const *words, const char *place);
 /* The words with all `places` filled in, behind the last of which the name is NULL; to be freed. NULL when out
  * of memory. */
