@@ -159,7 +159,7 @@ static void test_options_that_cannot_be(void **state)
         char *words[4];
         const char *said;
     } wrong[] = {
-        {"cluster", {NULL}, "there are local and command"},
+        {"cluster", {NULL}, "there are local, command"},
         {"local", {"command=x", NULL}, "local has no options"},
         {"command", {NULL}, "needs its option command"},
         {"command", {"command=x", "host=a", NULL}, "no option 'host'; it has command, hosts"},
