@@ -6,13 +6,14 @@ DESTDIR ?=
 INPUT ?=
 OUTPUT ?= demo.webm
 MESON_OPTIONS ?=
+ARCH ?= x86-64
 EXCAMERA = $(BUILD)/src/cli/excamera
 
 # The folder of the build is set up once; Meson keeps it up to date from then on.
 SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
 SOURCES = find include src tests -name '*.[ch]'
 
-.PHONY: help demo build test test-all bench bench-framework fmt lint install clean
+.PHONY: help demo build lambda test test-all bench bench-framework fmt lint install clean
 
 help:
 	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
@@ -20,6 +21,7 @@ help:
 	@echo "make test-all    the same with every size and length: an hour or so"
 	@echo "make bench       bits at equal quality, against one continuous libvpx encode"
 	@echo "make bench-framework   workers that join, messages, hand-over; CLIP=film.mp4 adds an encode's overhead"
+	@echo "make lambda [ARCH=x86-64|arm64]   the package for AWS Lambda: build/lambda-ARCH.zip"
 	@echo "make fmt, lint   format the C sources; check them"
 	@echo "make install     honours prefix and DESTDIR"
 
@@ -32,6 +34,11 @@ demo:
 build:
 	@$(SETUP)
 	@ninja -C $(BUILD)
+
+lambda:
+	@scripts/install-deps.sh lambda-$(ARCH)
+	@mkdir -p $(BUILD)
+	@scripts/lambda/package.py --arch $(ARCH) --output $(BUILD)/lambda-$(ARCH).zip
 
 test:
 	@scripts/install-deps.sh test

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and asks for nothing where none is.
 #
-#     scripts/install-deps.sh demo|test
+#     scripts/install-deps.sh demo|test|lambda-x86-64|lambda-arm64
 set -eu
 
 build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev libavcodec-dev
@@ -10,11 +10,20 @@ build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev l
 demo="$build ffmpeg"
 test="$demo libfuse3-dev fuse3 libmicrohttpd-dev python3 python3-jsonschema openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+# What the function's package is built with; its libraries are fetched apart (scripts/lambda).
+lambda="build-essential meson ninja-build pkg-config python3 protobuf-c-compiler nasm debian-archive-keyring"
+
+# The compiler for an architecture that is not this machine's own.
+cross_compiler() {
+    [ "$(dpkg --print-architecture 2>/dev/null)" = "$1" ] || echo "gcc-$2-linux-gnu"
+}
 
 case ${1-} in
 demo) wanted=$demo ;;
 test) wanted=$test ;;
-*) echo "usage: $0 demo|test" >&2; exit 2 ;;
+lambda-x86-64) wanted="$lambda $(cross_compiler amd64 x86-64)" ;;
+lambda-arm64) wanted="$lambda $(cross_compiler arm64 aarch64)" ;;
+*) echo "usage: $0 demo|test|lambda-x86-64|lambda-arm64" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

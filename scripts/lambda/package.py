@@ -7,6 +7,7 @@ all of its libraries in it, and the authorities by which it knows S3's servers.
 Everything is built in a folder of the user's cache. The same sources, packages and compiler give the same bytes.
 """
 import argparse
+import os
 import pathlib
 import re
 import shutil
@@ -14,13 +15,14 @@ import subprocess
 import sys
 import zipfile
 
+sys.dont_write_bytecode = True  # the folder may be an installed one
 from debian import Archive
 from libraries import Libraries
 from workshop import ARCHITECTURES, Failure, Workshop
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PACKAGES = """
-    ca-certificates libarchive-dev libc6-dev libjansson-dev libopus-dev libprotobuf-c-dev libssl-dev libuv1-dev
+    ca-certificates libarchive-dev libc6-dev libexpat1-dev libjansson-dev libopus-dev libprotobuf-c-dev libssl-dev libuv1-dev
     libvpx-dev libxxhash-dev libzstd-dev linux-libc-dev zlib1g-dev""".split()
 MOST_BYTES = 40 * 1000 * 1000
 
@@ -79,12 +81,19 @@ def make_sysroot(workshop, archive):
                                   description.read_text(encoding="ascii")), encoding="ascii")
 
 
-def build_program(workshop, compiler):
+def set_up_program(workshop, compiler):
     build = workshop.empty("program")
+    # Sources are named as from there.
+    names = f"-ffile-prefix-map={os.path.relpath(ROOT, build)}/="
     workshop.run("meson", "setup", build, ROOT, "--cross-file", compiler.cross_file,
-                 "--buildtype=release", "-Dtests=false", "-Dstatic=true", "-Dprefer_static=true")
-    workshop.run("ninja", "-C", build, "src/cli/excamera")
+                 "--buildtype=release", f"-Dc_args={[*compiler.compile, names]}",
+                 "-Dtests=false", "-Dstatic=true", "-Dprefer_static=true")
+
+
+def build_program(workshop):
+    build = workshop.folder / "program"
     program = build / "bootstrap"
+    workshop.run("ninja", "-C", build, "src/cli/excamera")
     workshop.run(f"{workshop.architecture.triplet}-strip", "-o", program, build / "src/cli/excamera")
     return program
 
@@ -116,8 +125,8 @@ def make_package(architecture, output):
         workshop.stage("sysroot", f"{compiler.version()} {archive.versions('download', *PACKAGES)}",
                        lambda: make_sysroot(workshop, archive))
         Libraries(workshop, archive, compiler).make()
-        print("excamera ...", flush=True)
-        program = build_program(workshop, compiler)
+        workshop.stage("program", ROOT, lambda: set_up_program(workshop, compiler))
+        program = build_program(workshop)
         write_zip(output, [("bootstrap", program.read_bytes(), 0o755),
                            ("ca-certificates.crt", authorities(workshop), 0o644)])
     size = output.stat().st_size

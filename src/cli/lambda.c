@@ -14,6 +14,7 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"package", lambda_package, "build the function's zip: this program with all that it needs"},
     {"bootstrap", lambda_bootstrap, "serve as the function's runtime: what AWS Lambda starts"},
 };
 

@@ -5,5 +5,7 @@
 
 /* The runtime of a function: serves Lambda's events until the instance is ended. */
 int lambda_bootstrap(int argc, char **argv);
+/* Builds the function's package; see docs/lambda.md. */
+int lambda_package(int argc, char **argv);
 
 #endif
