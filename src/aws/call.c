@@ -104,7 +104,7 @@ static const struct meaning meanings[] = {
     {"RequestEntityTooLarge", -E2BIG, "the request is too large"},
     {"TooManyRequests", -EBUSY, "AWS asks to wait"},
     {"Throttling", -EBUSY, "AWS asks to wait"},
-    {"ResourceConflict", -EBUSY, "it is there already, or is being changed"},
+    {"ResourceConflict", -EEXIST, "it is there already, or is being changed"},
 };
 
 static const struct meaning *find_meaning(const char *kind, int status)

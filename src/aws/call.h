@@ -28,8 +28,8 @@ struct aws_call {
 struct aws_reply {
     /* Code 0: it went well (2xx). Else a sentence that says what was wrong, and what to do where that is known;
      * its code is -EACCES where the credentials are wrong or not allowed to, -ENOENT where what was named is
-     * not there, -EBUSY for what goes well later by itself, -E2BIG, -EINVAL for other refusals, and those of
-     * net/http.h where no answer came. */
+     * not there, -EEXIST where it is there already or just being changed, -EBUSY for what goes well later by itself,
+     * -E2BIG, -EINVAL for other refusals, and those of net/http.h where no answer came. */
     struct error error;
     char kind
         [AWS_KIND_SIZE]; /* of a refusal, as AWS names it: "ResourceNotFoundException"; or "status 500" */

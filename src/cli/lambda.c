@@ -15,6 +15,9 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"package", lambda_package, "build the function's zip: this program with all that it needs"},
+    {"deploy", lambda_deploy, "make the function of a package"},
+    {"update", lambda_update, "change it, its package or its settings"},
+    {"delete", lambda_delete, "remove it"},
     {"bootstrap", lambda_bootstrap, "serve as the function's runtime: what AWS Lambda starts"},
 };
 

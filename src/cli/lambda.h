@@ -7,5 +7,9 @@
 int lambda_bootstrap(int argc, char **argv);
 /* Builds the function's package; see docs/lambda.md. */
 int lambda_package(int argc, char **argv);
+/* The function itself, in one region or several: made, changed, removed. */
+int lambda_deploy(int argc, char **argv);
+int lambda_update(int argc, char **argv);
+int lambda_delete(int argc, char **argv);
 
 #endif

@@ -190,6 +190,13 @@ static void fly_again(struct start *start)
     list_append(&start->lambda->queue, &start->link);
 }
 
+/* Whether the same may go well later. */
+static bool passes(const struct aws_reply *reply)
+{
+    return reply->error.code == -EBUSY || reply->error.code == -EEXIST ||
+           (reply->response != NULL && http_may_retry(reply->response));
+}
+
 static void on_reply(void *opaque, const struct aws_reply *reply)
 {
     struct start *start = opaque;
@@ -212,8 +219,7 @@ static void on_reply(void *opaque, const struct aws_reply *reply)
         refuse(start, &explained.error);
     } else {
         fly_again(start);
-        if (reply->response != NULL &&
-            (reply->error.code == -EBUSY || http_may_retry(reply->response)))
+        if (passes(reply))
             pause_region(lambda, region, &explained);
         else
             refuse_region(lambda, region, &explained.error);
