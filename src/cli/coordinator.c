@@ -46,7 +46,7 @@ static const char usage[] =
     "                       an option of that engine, as excamera(1) tells; may come again\n"
     "      --launch-patience SECONDS\n"
     "                       until one that has not come is replaced; 120 by default\n"
-    "      --price AMOUNT   what a worker's second costs, for jobs with a limit\n"
+    "      --price AMOUNT   what a worker's second costs, in place of the engine's price\n"
     "      --scratch DIR    absolute: where workers keep their files; TMPDIR or /var/tmp by "
     "default\n"
     "      --trace FILE     writes what happens, a line of JSON each\n"

@@ -111,7 +111,8 @@ static void usage(void)
         "\n"
         "Intermediate files lie in TMPDIR, or else /var/tmp.\n"
         "\n"
-        "      --coordinator HOST:PORT, --keys DIR, --store DIR, --spare N, --cost AMOUNT\n"
+        "      --cost AMOUNT      give up when it has cost so much, by the price of workers\n"
+        "      --coordinator HOST:PORT, --keys DIR, --store DIR, --spare N\n"
         "                         encode on the workers of an `excamera coordinator`, as\n"
         "                         `excamera run --help` tells; --workers as many as it gives\n"
         "\n"
@@ -233,9 +234,8 @@ static bool check_place(const struct command_line *line)
         return complain("--coordinator goes with --keys and --store");
     if (elsewhere && (encode->keep != NULL || encode->trace != NULL || line->jobs > 0))
         return complain("--keep, --trace and --jobs are of encodes on this machine");
-    if (!elsewhere && (line->access.keys != NULL || encode->store != NULL || encode->spare > 0 ||
-                       encode->cost > 0))
-        return complain("--keys, --store, --spare and --cost go with --coordinator");
+    if (!elsewhere && (line->access.keys != NULL || encode->store != NULL || encode->spare > 0))
+        return complain("--keys, --store and --spare go with --coordinator");
     return true;
 }
 

@@ -31,6 +31,7 @@ struct encode {
     char digest[SHA256_HEX_SIZE];
     double started;
     int64_t done, before; /* frames */
+    double cost;
     bool counted;
 };
 
@@ -183,6 +184,7 @@ static void on_progress(void *opaque, const struct coordinator_job *job)
 
 static void on_progress_elsewhere(void *opaque, const struct submit_progress *progress)
 {
+    ((struct encode *)opaque)->cost = progress->cost;
     tell_progress(opaque, progress->amount, progress->in_state);
 }
 
@@ -213,6 +215,7 @@ static int read_summary(const struct encode *encode, struct encode_result *resul
         .bytes = number_of(json, encode->files.to_stdout ? "video_bytes" : "bytes"),
         .film_seconds = json_number_value(json_object_get(json, "seconds")),
         .seconds = now() - encode->started,
+        .cost = encode->cost,
     };
     json_decref(json);
     return 0;
@@ -234,6 +237,8 @@ static int run_here(struct encode *encode, struct error *error)
         .time_ms = options->time_ms,
         .trace = options->trace,
         .note = options->verbose ? on_note : NULL,
+        .cost = options->cost,
+        .spent = &encode->cost,
         .progress = on_progress,
         .opaque = encode,
     };

@@ -50,7 +50,7 @@ struct encode_options {
     struct engine_choice engine;        /* of what starts workers, where there is no access */
     int spare;
     uint64_t time_ms; /* that the encode may take; 0: no limit */
-    double cost;      /* that it may have, elsewhere; 0: no limit */
+    double cost;      /* that it may have, by the price of workers; 0: no limit */
     /* Called a few times a second; may be NULL. */
     void (*progress)(void *opaque, const struct encode_progress *progress);
     void *opaque;
@@ -62,6 +62,7 @@ struct encode_result {
     int64_t bytes;       /* of the output; of the video alone on standard output */
     double film_seconds; /* that the video lasts */
     double seconds;      /* that it took */
+    double cost;         /* by the price of its workers; 0 where there is none */
 };
 
 /* Runs to the end. -ECANCELED after SIGINT, SIGTERM or SIGHUP, which are handled meanwhile. What was made

@@ -207,6 +207,7 @@ int command_watch(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         int code = submit_watch(&command.access, command.id[0], &events, &error);
         watching_end(&watching);
+        watching_print_cost(command.name, watching.cost);
         if (code < 0)
             status = fail(&command, &error);
     }

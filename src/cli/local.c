@@ -115,6 +115,8 @@ static void on_closed(void *opaque)
 static void on_ended(void *opaque, const struct error *failure)
 {
     struct local *local = opaque;
+    if (local->options->spent != NULL)
+        *local->options->spent = coordinator_job_cost(local->job);
     local->job = NULL;
     if (failure != NULL)
         *local->error = *failure;
@@ -195,6 +197,7 @@ static int add_job(struct local *local, struct error *error)
         .slots = options->slots,
         .window = options->window,
         .time_ms = options->time_ms,
+        .cost = options->cost,
         .trace = local->trace != NULL ? on_trace : NULL,
         .ended = on_ended,
         .opaque = local,

@@ -43,6 +43,8 @@ struct local_options {
     struct engine_choice engine;
     int workers, spare, slots, window;
     uint64_t time_ms;  /* that it may take; 0: no limit */
+    double cost;       /* that it may have, by the engine's prices; 0: no limit */
+    double *spent;     /* filled with what it has cost; or NULL */
     const char *trace; /* a file for what happens, a line of JSON each; or NULL */
     /* As struct coordinator_options has it; may be NULL. */
     void (*note)(void *opaque, const char *sentence);

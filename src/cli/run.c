@@ -40,7 +40,7 @@ static const char usage[] =
     "      --spare N     workers that are started beyond those that are used\n"
     "      --time SECONDS\n"
     "                    the job may take at most\n"
-    "      --cost AMOUNT it may cost at most, at the coordinator's price of a worker's second\n"
+    "      --cost AMOUNT it may cost at most, by the price of workers\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
     "      --engine NAME what starts the workers: local (this machine), command or lambda\n"
@@ -152,6 +152,7 @@ static void on_note(void *opaque, const char *sentence)
 
 static int run_in(struct run *run, const struct local_folder *folder, struct error *error)
 {
+    double cost = 0;
     const struct local_options options = {
         .job = run->job,
         .digest = run->digest,
@@ -163,11 +164,15 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .slots = run->slots ? (int)run->slots : 1,
         .window = (int)run->window,
         .time_ms = run->time_ms,
+        .cost = run->cost,
+        .spent = &cost,
         .trace = run->trace,
         .note = run->verbose ? on_note : NULL,
         .opaque = run,
     };
-    return local_run(&options, error);
+    int code = local_run(&options, error);
+    watching_print_cost("run", cost);
+    return code;
 }
 
 static int run_job(struct run *run, struct error *error)
@@ -205,6 +210,7 @@ static int hand_in(struct run *run, struct error *error)
     };
     int code = submit_job(&options, error);
     watching_end(&watching);
+    watching_print_cost("run", watching.cost);
     return code;
 }
 

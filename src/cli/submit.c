@@ -266,6 +266,7 @@ static void tell_progress(struct conversation *conversation, const Mu__Progress 
         .done = line->done,
         .amount = line->amount,
         .workers = (int)line->workers,
+        .cost = line->cost,
     };
     for (size_t i = 0; i < said->n_states; i++)
         for (int state = 0; state < conversation->job->states; state++)

@@ -18,6 +18,7 @@ struct submit_progress {
     int64_t actors, done; /* as in struct ledger_progress */
     int64_t amount;
     int workers;
+    double cost;                        /* so far; 0 where there is no price */
     uint32_t in_state[JOB_MOST_STATES]; /* actors in each of the job's states */
 };
 

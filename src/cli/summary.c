@@ -64,6 +64,13 @@ static void print_time(const struct encode_options *options, const struct encode
                 tasks == 1 ? "" : "s", rate);
 }
 
+/* In whatever the price of workers is in. */
+static void print_cost(const struct encode_result *result)
+{
+    if (result->cost > 0)
+        fprintf(stderr, "cost       %.4g\n", result->cost);
+}
+
 void summary_print(const struct encode_options *options, const struct encode_result *result)
 {
     char film[40];
@@ -76,6 +83,7 @@ void summary_print(const struct encode_options *options, const struct encode_res
             options->chunk_frames, options->batch_chunks, options->quality,
             (long long)result->chunks, (long long)result->batches);
     print_time(options, result);
+    print_cost(result);
     print_output(options, result);
 }
 
@@ -127,6 +135,8 @@ static void add_result(json_t *json, const struct encode_result *result)
     json_object_set_new(json, "seconds", json_real(result->seconds));
     json_object_set_new(json, "frames_per_second",
                         json_real(per_second((double)result->frames, result->seconds)));
+    if (result->cost > 0)
+        json_object_set_new(json, "cost", json_real(result->cost));
 }
 
 bool summary_print_json(const struct encode_options *options, const struct encode_result *result)

@@ -11,6 +11,12 @@ void watching_end(struct watching *watching)
     watching->line_open = false;
 }
 
+void watching_print_cost(const char *command, double cost)
+{
+    if (cost > 0)
+        fprintf(stderr, "excamera %s: the job has cost %.4g\n", command, cost);
+}
+
 static void on_submitted(void *opaque, const char *id)
 {
     struct watching *watching = opaque;
@@ -21,6 +27,7 @@ static void on_submitted(void *opaque, const char *id)
 static void on_progress(void *opaque, const struct submit_progress *progress)
 {
     struct watching *watching = opaque;
+    watching->cost = progress->cost;
     if (!watching->terminal)
         return;
     watching_end(watching);

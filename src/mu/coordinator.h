@@ -49,7 +49,7 @@ struct coordinator_options {
     const char *state;
     int workers;                 /* of all jobs together, at most; 0: as many as the jobs want */
     int slots;                   /* of each worker, for jobs that are handed in; default 1 */
-    double price;                /* of a worker's second */
+    double price;                /* of a worker's second; 0: the engine's */
     unsigned heartbeat_ms;       /* default 1000 */
     unsigned launch_ms;          /* until a worker that has not come is replaced; default 120 s */
     unsigned rendezvous_lost_ms; /* until one that is gone is given up; default 30 s */
@@ -76,7 +76,7 @@ struct coordinator_job_options {
     int slots;        /* of each worker */
     int window;       /* as in struct ledger_limits */
     uint64_t time_ms; /* the job may take; 0: no limit */
-    double cost;      /* it may have, as struct coordinator_options has the price; 0: no limit */
+    double cost;      /* it may have, as coordinator_job_cost() counts it; 0: no limit */
     /* A transition, as one line of JSON without its end. May be NULL. */
     void (*trace)(void *opaque, const char *line);
     /* It is over, and freed when this returns. NULL: the job is done, and its outputs are there. */
@@ -103,6 +103,8 @@ int coordinator_add(struct coordinator *coordinator, const struct coordinator_jo
 /* Ends the job's work for now; `ended` comes with -ECANCELED. Added again, it goes on. */
 void coordinator_job_stop(struct coordinator_job *job);
 void coordinator_job_progress(const struct coordinator_job *job, struct ledger_progress *progress);
+/* What it has cost so far, since it was begun, by the price of workers; 0 where there is none. */
+double coordinator_job_cost(const struct coordinator_job *job);
 /* As ledger_states(). */
 void coordinator_job_states(const struct coordinator_job *job, uint32_t *actors);
 

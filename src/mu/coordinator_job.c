@@ -174,7 +174,7 @@ static void check_caps(struct coordinator_job *job)
 
 static void count_time(struct coordinator_job *job, uint64_t passed)
 {
-    bool limited = job->options.time_ms > 0 || job->options.cost > 0;
+    bool limited = job->options.time_ms > 0 || coordinator_job_cost(job) > 0;
     job->ran_ms += passed;
     job->worker_ms += passed * (uint64_t)crew_running(job);
     if (limited && job->ran_ms - job->counted_ms >= SPENT_MS)

@@ -184,8 +184,6 @@ void coordinator_go_on(struct coordinator *coordinator);
 
 /* ---- coordinator_job.c ---------------------------------------------------------------------- */
 
-/* What it has cost so far, at the price of its workers. */
-double coordinator_job_cost(const struct coordinator_job *job);
 /* In the loop's milliseconds. */
 int64_t coordinator_job_now(const struct coordinator_job *job);
 void coordinator_job_fail(struct coordinator_job *job, const struct error *failure);

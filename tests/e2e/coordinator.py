@@ -207,6 +207,8 @@ class Coordinator(Case):
         self.assertIn("limit of 1.5 seconds", self.done(run, 1))
         run = self.hand_in(self.folder / "sum", "seconds=600", "--cost", "1")
         self.assertIn("limit of cost, 1", self.done(run, 1))
+        run = self.hand_in(self.folder / "sum", "parts=4", "--cost", "1000")
+        self.assertRegex(self.done(run), "the job has cost 0?[.]?[0-9]+")
 
     def go_on(self, end):
         self.start("--workers", 2)
