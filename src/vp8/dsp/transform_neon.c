@@ -5,18 +5,6 @@
  */
 #include "vp8/dsp/lanes_neon.h"
 
-XC_INLINE void load_rows(const int16_t coefficient[16], int16x4_t row[4])
-{
-    for (int i = 0; i < 4; i++)
-        row[i] = vld1_s16(coefficient + 4 * i);
-}
-
-XC_INLINE void store_rows(const int16x4_t row[4], int16_t coefficient[16])
-{
-    for (int i = 0; i < 4; i++)
-        vst1_s16(coefficient + 4 * i, row[i]);
-}
-
 XC_INLINE void transpose(int16x4_t row[4])
 {
     int32x2_t even[2], odd[2];
@@ -89,7 +77,8 @@ XC_INLINE void add_to_rows(uint8_t *to, ptrdiff_t stride, int16x8_t residue)
 static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
 {
     int16x4_t row[4];
-    load_rows(coefficient, row);
+    for (int i = 0; i < 4; i++)
+        row[i] = vld1_s16(coefficient + 4 * i);
     inverse_dct_first(row);
     transpose(row);
     inverse_dct_second(row);
@@ -119,7 +108,8 @@ static void inverse_dct_add_dc4(const int16_t dc[4], uint8_t *to, ptrdiff_t stri
 static void inverse_wht(const int16_t input[16], int16_t dc[16])
 {
     int16x4_t row[4];
-    load_rows(input, row);
+    for (int i = 0; i < 4; i++)
+        row[i] = vld1_s16(input + 4 * i);
     int16x4_t a = vadd_s16(row[0], row[3]), d = vsub_s16(row[0], row[3]);
     int16x4_t b = vadd_s16(row[1], row[2]), c = vsub_s16(row[1], row[2]);
     row[0] = vadd_s16(a, b);
@@ -136,58 +126,76 @@ static void inverse_wht(const int16_t input[16], int16_t dc[16])
     row[2] = vshrn_n_s32(vsubq_s32(wide_a, wide_b), 3);
     row[3] = vshrn_n_s32(vsubq_s32(wide_d, wide_c), 3);
     transpose(row);
-    store_rows(row, dc);
+    for (int i = 0; i < 4; i++)
+        vst1_s16(dc + 4 * i, row[i]);
 }
 
 /* ---- Forward ------------------------------------------------------------------------------- */
 
 enum { FORWARD_COSINE = 5352, FORWARD_SINE = 2217 }; /* see transform_c.c */
 
-/* Two rows of four differences. */
-XC_INLINE void differences(const uint8_t *source, ptrdiff_t source_stride,
-                           const uint8_t *prediction, ptrdiff_t prediction_stride, int16x4_t row[2])
+/* Two blocks, the rows of one in the lower halves and those of the other in the upper ones: each is
+ * transposed. */
+XC_INLINE void transpose_two(int16x8_t row[4])
 {
-    uint8x8_t s = load4_twice(source, source + source_stride);
-    uint8x8_t p = load4_twice(prediction, prediction + prediction_stride);
-    int16x8_t both = vreinterpretq_s16_u16(vsubl_u8(s, p));
-    row[0] = vget_low_s16(both);
-    row[1] = vget_high_s16(both);
+    int32x4_t even[2], odd[2];
+    for (int i = 0; i < 2; i++) {
+        even[i] = vreinterpretq_s32_s16(vtrn1q_s16(row[2 * i], row[2 * i + 1]));
+        odd[i] = vreinterpretq_s32_s16(vtrn2q_s16(row[2 * i], row[2 * i + 1]));
+    }
+    row[0] = vreinterpretq_s16_s32(vtrn1q_s32(even[0], even[1]));
+    row[1] = vreinterpretq_s16_s32(vtrn1q_s32(odd[0], odd[1]));
+    row[2] = vreinterpretq_s16_s32(vtrn2q_s32(even[0], even[1]));
+    row[3] = vreinterpretq_s16_s32(vtrn2q_s32(odd[0], odd[1]));
 }
 
-/* a * 2217 + b * 5352 + rounding. */
-XC_INLINE int32x4_t rotate(int16x4_t a, int16x4_t b, int rounding)
+/* a * 2217 + b * 5352 + rounding, in two halves. */
+XC_INLINE int32x4x2_t rotate(int16x8_t a, int16x8_t b, int rounding)
 {
-    return vmlal_n_s16(vmlal_n_s16(vdupq_n_s32(rounding), a, FORWARD_SINE), b, FORWARD_COSINE);
+    int32x4_t bias = vdupq_n_s32(rounding);
+    int32x4_t low = vmlal_n_s16(bias, vget_low_s16(a), FORWARD_SINE);
+    int32x4_t high = vmlal_high_n_s16(bias, a, FORWARD_SINE);
+    return (int32x4x2_t){{vmlal_n_s16(low, vget_low_s16(b), FORWARD_COSINE),
+                          vmlal_high_n_s16(high, b, FORWARD_COSINE)}};
+}
+
+#define NARROW(sums, shift)                                                                        \
+    vshrn_high_n_s32(vshrn_n_s32((sums).val[0], shift), (sums).val[1], shift)
+
+/* Two blocks of differences, laid out as for transpose_two, become coefficients. */
+XC_INLINE void forward_dct_two(int16x8_t row[4])
+{
+    transpose_two(row);
+    int16x8_t a = vshlq_n_s16(vaddq_s16(row[0], row[3]), 3);
+    int16x8_t b = vshlq_n_s16(vaddq_s16(row[1], row[2]), 3);
+    int16x8_t c = vshlq_n_s16(vsubq_s16(row[1], row[2]), 3);
+    int16x8_t d = vshlq_n_s16(vsubq_s16(row[0], row[3]), 3);
+    row[0] = vaddq_s16(a, b);
+    row[1] = NARROW(rotate(c, d, 14500), 12);
+    row[2] = vsubq_s16(a, b);
+    row[3] = NARROW(rotate(d, vnegq_s16(c), 7500), 12);
+    transpose_two(row);
+    a = vaddq_s16(vaddq_s16(row[0], row[3]), vdupq_n_s16(7));
+    b = vaddq_s16(row[1], row[2]);
+    c = vsubq_s16(row[1], row[2]);
+    d = vsubq_s16(row[0], row[3]);
+    row[0] = vshrq_n_s16(vaddq_s16(a, b), 4);
+    row[1] = NARROW(rotate(c, d, 12000), 16);
+    row[1] = vsubq_s16(row[1], vreinterpretq_s16_u16(vtstq_s16(d, d))); /* one more unless d is 0 */
+    row[2] = vshrq_n_s16(vsubq_s16(a, b), 4);
+    row[3] = NARROW(rotate(d, vnegq_s16(c), 51000), 16);
 }
 
 static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
                         ptrdiff_t prediction_stride, int16_t coefficient[16])
 {
-    int16x4_t row[4];
-    differences(source, source_stride, prediction, prediction_stride, row);
-    differences(source + 2 * source_stride, source_stride, prediction + 2 * prediction_stride,
-                prediction_stride, row + 2);
-    transpose(row);
-    int16x4_t a = vshl_n_s16(vadd_s16(row[0], row[3]), 3);
-    int16x4_t b = vshl_n_s16(vadd_s16(row[1], row[2]), 3);
-    int16x4_t c = vshl_n_s16(vsub_s16(row[1], row[2]), 3);
-    int16x4_t d = vshl_n_s16(vsub_s16(row[0], row[3]), 3);
-    row[0] = vadd_s16(a, b);
-    row[1] = vshrn_n_s32(rotate(c, d, 14500), 12);
-    row[2] = vsub_s16(a, b);
-    row[3] = vshrn_n_s32(rotate(d, vneg_s16(c), 7500), 12);
-    transpose(row);
-    a = vadd_s16(row[0], row[3]);
-    b = vadd_s16(row[1], row[2]);
-    c = vsub_s16(row[1], row[2]);
-    d = vsub_s16(row[0], row[3]);
-    int16x4_t seven = vdup_n_s16(7);
-    row[0] = vshr_n_s16(vadd_s16(vadd_s16(a, b), seven), 4);
-    row[1] = vshrn_n_s32(rotate(c, d, 12000), 16);
-    row[1] = vsub_s16(row[1], vreinterpret_s16_u16(vtst_s16(d, d))); /* one more unless d is 0 */
-    row[2] = vshr_n_s16(vadd_s16(vsub_s16(a, b), seven), 4);
-    row[3] = vshrn_n_s32(rotate(d, vneg_s16(c), 51000), 16);
-    store_rows(row, coefficient);
+    int16x8_t row[4];
+    for (int i = 0; i < 4; i++)
+        row[i] = vreinterpretq_s16_u16(
+            vsubl_u8(load4(source + i * source_stride), load4(prediction + i * prediction_stride)));
+    forward_dct_two(row);
+    for (int i = 0; i < 4; i++)
+        vst1_s16(coefficient + 4 * i, vget_low_s16(row[i]));
 }
 
 void xc_transform_init_neon(struct xc_dsp *dsp)
