@@ -31,17 +31,18 @@ static const char usage[] =
     "                       where to listen: a name or an address (IPv6 in brackets), all\n"
     "                       addresses without one; port 0 for any that is free. \"listening on\n"
     "                       port N\" on standard output says which\n"
-    "      --advertise [HOST:]PORT\n"
-    "                       where workers find it, if they are to dial something else; port 0 for\n"
-    "                       the same\n"
+    "      --advertise HOST[:PORT]\n"
+    "                       where workers reach it, if that is something else\n"
     "      --rendezvous HOST:PORT\n"
     "                       an `excamera rendezvous` that workers meet by way of; several share\n"
     "                       the load. Without one it is inside of the coordinator\n"
+    "      --rendezvous-port PORT\n"
+    "                       of the one inside; any that is free by default\n"
     "      --rendezvous-patience SECONDS\n"
     "                       until one that is gone is given up; 30 by default\n"
     "      --workers N      at most at a time, for all jobs; one for each core by default\n"
     "      --slots N        commands that each worker runs at once; 1 by default\n"
-    "      --engine NAME    what starts the workers: local (this machine), command or lambda\n"
+    "      --engine NAME    what starts the workers: local (this machine), command, lambda, slurm\n"
     "      --engine-opt KEY=VALUE\n"
     "                       an option of that engine, as excamera(1) tells; may come again\n"
     "      --launch-patience SECONDS\n"
@@ -65,7 +66,7 @@ struct service {
     struct coordinator_options options;
     struct engine_choice_line engine;
     struct coordinator_place place[MOST_RENDEZVOUS];
-    char *host[MOST_RENDEZVOUS], *listen_host, *advertise_host;
+    char *host[MOST_RENDEZVOUS], *listen_host;
     const char *keys, *trace_path;
     char *scratch;
     struct credentials coordinator_keys, rendezvous_keys;
@@ -193,6 +194,9 @@ static int prepare(struct service *service, struct error *error)
     service->options.build = build_identity();
     service->options.program = service->program;
     service->options.choice = engine_choice_of(&service->engine);
+    service->options.advertise =
+        (struct coordinator_place){service->engine.host, service->engine.port};
+    service->options.rendezvous_port = service->engine.rendezvous_port;
     return code;
 }
 
@@ -218,7 +222,7 @@ static void release(struct service *service)
     for (int i = 0; i < service->options.rendezvous_count; i++)
         free(service->host[i]);
     free(service->listen_host);
-    free(service->advertise_host);
+    free(service->engine.host);
     free(service->program);
     free(service->scratch);
     trace_close(service->trace, service->trace_path, &(struct error){0});
@@ -274,11 +278,6 @@ static bool take_place(struct service *service, int option)
         taken = options_address("--listen", optarg, &service->listen_host, &options->listen.port);
         options->listen.host = service->listen_host;
         return taken;
-    case 'a':
-        taken = options_address("--advertise", optarg, &service->advertise_host,
-                                &options->advertise.port);
-        options->advertise.host = service->advertise_host;
-        return taken;
     case 'r':
         return take_rendezvous(service, optarg);
     case 'P':
@@ -291,6 +290,8 @@ static bool take_place(struct service *service, int option)
 static bool take_option(struct service *service, int option)
 {
     struct coordinator_options *options = &service->options;
+    if (engine_choice_has(option))
+        return engine_choice_take(&service->engine, option, optarg);
     switch (option) {
     case 'k':
         service->keys = optarg;
@@ -302,9 +303,6 @@ static bool take_option(struct service *service, int option)
         return take_number("--workers", MOST_WORKERS, &options->workers);
     case 'S':
         return take_number("--slots", 1024, &options->slots);
-    case ENGINE_CHOICE_NAME:
-    case ENGINE_CHOICE_OPTION:
-        return engine_choice_take(&service->engine, option, optarg);
     case 'p':
         return options_amount("--price", optarg, &options->price);
     case 'c':
@@ -328,7 +326,6 @@ static int take_options(struct service *service, int argc, char **argv)
         {"keys", required_argument, NULL, 'k'},
         {"state", required_argument, NULL, 's'},
         {"listen", required_argument, NULL, 'l'},
-        {"advertise", required_argument, NULL, 'a'},
         {"rendezvous", required_argument, NULL, 'r'},
         {"rendezvous-patience", required_argument, NULL, 'R'},
         {"workers", required_argument, NULL, 'w'},

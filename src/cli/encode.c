@@ -91,10 +91,14 @@ static void usage(void)
         "      --cpu-used SPEED   0 to 16: 0 searches most, for the fewest bits (%d)\n"
         "  -j, --jobs COUNT       tasks at work at once (the number of cores)\n"
         "      --workers COUNT    worker processes that they are spread over (1)\n"
-        "      --engine NAME      what starts the workers: local (this machine), command or "
-        "lambda\n"
+        "      --engine NAME      what starts the workers: local (this machine), command, "
+        "lambda, slurm\n"
         "      --engine-opt KEY=VALUE\n"
         "                         an option of that engine, as excamera(1) tells\n"
+        "      --advertise HOST[:PORT]\n"
+        "                         where workers on other machines reach this one\n"
+        "      --rendezvous-port PORT\n"
+        "                         for them too; both ports are any free ones by default\n"
         "      --start FRAME      begin with this frame, counted from 0\n"
         "      --frames COUNT     encode at most so many frames\n"
         "      --no-scene-cut     let only the number of frames decide where a batch begins\n"
@@ -165,6 +169,8 @@ static bool take_flag(int id, struct command_line *line)
 static bool take_option(int id, struct command_line *line)
 {
     struct encode_options *encode = &line->encode;
+    if (engine_choice_has(id))
+        return engine_choice_take(&line->engine, id, optarg);
     switch (id) {
     case 'o':
         encode->output = optarg;
@@ -191,9 +197,6 @@ static bool take_option(int id, struct command_line *line)
     case SUBMIT_COORDINATOR:
     case SUBMIT_KEYS:
         return submit_take_option(&line->access, id, optarg);
-    case ENGINE_CHOICE_NAME:
-    case ENGINE_CHOICE_OPTION:
-        return engine_choice_take(&line->engine, id, optarg);
     case OPTION_TRACE:
         encode->trace = optarg;
         return true;
@@ -318,8 +321,9 @@ int command_encode(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     share_out(&line);
-    line.encode.engine = engine_choice_of(&line.engine);
+    line.encode.engine = &line.engine;
     int status = run_encode(&line);
     free(line.access.host);
+    free(line.engine.host);
     return status;
 }

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/engine_choice.h"
 #include "cli/submit.h"
-#include "engine/engine.h"
 #include "media/input.h"
 #include "util/error.h"
 
@@ -45,9 +45,9 @@ struct encode_options {
     int workers,
         slots; /* worker processes, and tasks that each runs at once; elsewhere 0: as many as
                            the coordinator gives */
-    const struct submit_access *access; /* of a coordinator elsewhere; NULL: on this machine */
-    const char *store;                  /* for that, as struct submit_options has it */
-    struct engine_choice engine;        /* of what starts workers, where there is no access */
+    const struct submit_access *access;      /* of a coordinator elsewhere; NULL: on this machine */
+    const char *store;                       /* for that, as struct submit_options has it */
+    const struct engine_choice_line *engine; /* of what starts workers, where there is no access */
     int spare;
     uint64_t time_ms; /* that the encode may take; 0: no limit */
     double cost;      /* that it may have, by the price of workers; 0: no limit */

@@ -170,12 +170,15 @@ static void open_handles(struct local *local)
 
 static int open_coordinator(struct local *local, struct error *error)
 {
+    const struct engine_choice_line *engine = local->options->engine;
     const struct coordinator_options options = {
         .build = build_identity(),
         .program = local->program,
-        .choice = local->options->engine,
+        .choice = engine_choice_of(engine),
+        .advertise = {engine->host, engine->port},
+        .rendezvous_port = engine->rendezvous_port,
         .scratch = local->scratch,
-        .listen = {"127.0.0.1", 0},
+        .listen = {engine->host != NULL ? NULL : "127.0.0.1", engine->port},
         .patience_ms = PATIENCE_MS,
         .note = local->options->note != NULL ? on_note : NULL,
         .opaque = local,

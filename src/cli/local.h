@@ -2,7 +2,7 @@
 #ifndef CLI_LOCAL_H
 #define CLI_LOCAL_H
 
-#include "engine/engine.h"
+#include "cli/engine_choice.h"
 #include "mu/coordinator.h"
 #include "mu/job_file.h"
 #include "util/sha256.h"
@@ -40,7 +40,7 @@ struct local_options {
     const char *digest; /* of the job and its choices, as struct coordinator_job_options has it */
     const struct local_folder *folder;
     const char *keep; /* a folder for the scratch folders of actors that are done; or NULL */
-    struct engine_choice engine;
+    const struct engine_choice_line *engine; /* used while it runs */
     int workers, spare, slots, window;
     uint64_t time_ms;  /* that it may take; 0: no limit */
     double cost;       /* that it may have, by the engine's prices; 0: no limit */

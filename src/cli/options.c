@@ -62,6 +62,20 @@ bool options_address(const char *option, const char *text, char **host, uint16_t
     return true;
 }
 
+bool options_host(const char *option, const char *text, char **host, uint16_t *port)
+{
+    char with_port[512];
+    const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
+    bool bare = colon == NULL || (bracket != NULL && bracket > colon);
+    snprintf(with_port, sizeof with_port, "%s%s", text, bare ? ":0" : "");
+    if (!options_address(option, with_port, host, port))
+        return false;
+    if (*host != NULL)
+        return true;
+    fprintf(stderr, "excamera: %s takes HOST[:PORT], not '%s'\n", option, text);
+    return false;
+}
+
 bool options_seconds(const char *option, const char *text, uint64_t *ms)
 {
     char *end;

@@ -14,6 +14,8 @@ bool options_bitrate(const char *option, const char *text, int *bits_per_second)
 /* "[HOST:]PORT", an IPv6 address in brackets. `*host`, which may hold an earlier one, is the caller's to free;
  * NULL where it is not there. */
 bool options_address(const char *option, const char *text, char **host, uint16_t *port);
+/* "HOST[:PORT]", in the same way; the port is 0 where it is not there. */
+bool options_host(const char *option, const char *text, char **host, uint16_t *port);
 /* Seconds, with decimals, more than 0. */
 bool options_seconds(const char *option, const char *text, uint64_t *ms);
 /* Of money, more than 0. */

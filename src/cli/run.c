@@ -43,9 +43,13 @@ static const char usage[] =
     "      --cost AMOUNT it may cost at most, by the price of workers\n"
     "      --trace FILE  writes what happens, a line of JSON each\n"
     "      --keep DIR    leaves the files of each actor in DIR\n"
-    "      --engine NAME what starts the workers: local (this machine), command or lambda\n"
+    "      --engine NAME what starts the workers: local (this machine), command, lambda, slurm\n"
     "      --engine-opt KEY=VALUE\n"
     "                    an option of that engine, as excamera(1) tells; may come again\n"
+    "      --advertise HOST[:PORT]\n"
+    "                    where workers on other machines reach this one\n"
+    "      --rendezvous-port PORT\n"
+    "                    for them too; both ports are any free ones by default\n"
     "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"
     "      --draw FILE   draws the machine: to FILE.dot, or FILE.svg where graphviz is installed\n"
     "      --print JOB   prints a job of this program: encode\n"
@@ -158,7 +162,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .digest = run->digest,
         .folder = folder,
         .keep = run->keep,
-        .engine = engine_choice_of(&run->engine),
+        .engine = &run->engine,
         .workers = run->workers ? (int)run->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
         .spare = (int)run->spare,
         .slots = run->slots ? (int)run->slots : 1,
@@ -226,6 +230,7 @@ static int load_and_run(struct run *run)
         code = run->access.host != NULL ? hand_in(run, &error) : run_job(run, &error);
     free(run->text);
     free(run->access.host);
+    free(run->engine.host);
     job_free(run->job);
     return code < 0 ? fail(&error) : EXIT_SUCCESS;
 }
@@ -245,6 +250,8 @@ static int print_job(const char *name)
 
 static bool take_option(struct run *run, int option)
 {
+    if (engine_choice_has(option))
+        return engine_choice_take(&run->engine, option, optarg);
     switch (option) {
     case SUBMIT_COORDINATOR:
     case SUBMIT_KEYS:
@@ -277,9 +284,6 @@ static bool take_option(struct run *run, int option)
         run->print = true;
         run->path = optarg;
         return true;
-    case ENGINE_CHOICE_NAME:
-    case ENGINE_CHOICE_OPTION:
-        return engine_choice_take(&run->engine, option, optarg);
     case 'n':
         run->dry_run = true;
         return true;

@@ -37,6 +37,7 @@ struct coordinator_options {
     const char *scratch;             /* absolute: where workers make their folders */
     struct coordinator_place listen; /* port 0: any that is free; host NULL: all addresses */
     struct coordinator_place advertise; /* what workers dial; by default what is listened at */
+    uint16_t rendezvous_port;           /* of one of its own; 0: any that is free */
     /* The deployment's, for coordinators: those who hand in jobs are known by it. NULL: nobody may, and the
      * servers have keys that are made for the time being. */
     const struct credentials *keys;

@@ -21,8 +21,8 @@ enum { LAUNCH_PAUSE_MS = 1000 };
 /* After some have not come: twice as long each time, until one does. */
 enum { FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 30000 };
 
-/* Of which none has come, for each that is wanted, and at least: nobody ever will. */
-enum { MISSED_EACH = 3, MISSED_LEAST = 6 };
+/* Of which none has come, for each that is wanted, at least and at most: nobody ever will. */
+enum { MISSED_EACH = 3, MISSED_LEAST = 6, MISSED_MOST = 24 };
 
 /* One that was started comes within this time, as a rule. */
 enum { EXPECTED_MS = 3000 };
@@ -294,13 +294,16 @@ static void miss(struct coordinator_job *job, const char *how)
 {
     uint64_t now = uv_now(job->coordinator->loop);
     unsigned most = MISSED_EACH * (unsigned)job->share;
+    struct coordinator_place place = coordinator_advertised(job->coordinator);
     struct error error;
+    most = most > MISSED_MOST ? MISSED_MOST : most < MISSED_LEAST ? MISSED_LEAST : most;
     if (how != NULL)
         snprintf(job->last_words, sizeof job->last_words, "; the last one %s", how);
     job->missed++;
-    if (!job->came && job->missed >= (most > MISSED_LEAST ? most : MISSED_LEAST)) {
-        error_set(&error, -ECHILD, "none of the %u workers that were started has come%s",
-                  job->missed, job->last_words);
+    if (!job->came && job->missed >= most) {
+        error_set(&error, -ECHILD,
+                  "none of the %u workers that were started has come; they were to dial %s:%u%s",
+                  job->missed, place.host, (unsigned)place.port, job->last_words);
         coordinator_job_fail(job, &error);
     }
     if (now < job->launch_at)

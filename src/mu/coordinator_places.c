@@ -84,6 +84,7 @@ static void on_ready(void *opaque)
     struct meeting_place *place = opaque;
     struct list_link *head = &place->coordinator->jobs;
     place->lost = false;
+    place->met = true;
     for (struct list_link *link = head->next; link != head; link = link->next)
         map_out_where_possible(LIST_ENTRY(link, struct coordinator_job, link));
 }
@@ -100,13 +101,57 @@ static void on_lost(void *opaque, const struct error *reason)
         map_out_where_possible(LIST_ENTRY(link, struct coordinator_job, link));
 }
 
+/* ---- What workers cannot reach --------------------------------------------------------------- */
+
+/* Those that came are all of this mind. */
+static bool all_are_cut_off(const struct coordinator_job *job)
+{
+    const struct list_link *head = &job->members;
+    for (const struct list_link *link = head->next; link != head; link = link->next) {
+        const struct member *member = LIST_ENTRY(link, struct member, link);
+        if (member->came && !member->cut_off)
+            return false;
+    }
+    return true;
+}
+
+/* Whether it is there, as far as the coordinator knows. */
+static bool is_there(const struct coordinator *coordinator, uint32_t index)
+{
+    return coordinator->options.rendezvous_count == 0 ||
+           (coordinator->place[index].met && !coordinator->place[index].lost);
+}
+
+void coordinator_place_unreachable(struct session *session, const Mu__Unreachable *unreachable)
+{
+    struct coordinator_job *job = session->member->job;
+    struct invocation_place list[INVOCATION_MOST_RENDEZVOUS];
+    struct error error;
+    uint32_t index = unreachable->rendezvous;
+    if (index >= coordinator_list_rendezvous(job->coordinator, list)) {
+        coordinator_session_breach(session, "a rendezvous that there is not");
+        return;
+    }
+    session->member->cut_off = true;
+    coordinator_note(job->coordinator, "worker %u cannot reach the rendezvous %s:%u: %.300s",
+                     session->member->worker, list[index].host, (unsigned)list[index].port,
+                     unreachable->reason);
+    if (!all_are_cut_off(job) || !is_there(job->coordinator, index))
+        return;
+    error_set(&error, -EHOSTUNREACH,
+              "the workers cannot reach the rendezvous at %s:%u, only the coordinator: %.300s",
+              list[index].host, (unsigned)list[index].port, unreachable->reason);
+    coordinator_job_fail(job, &error);
+}
+
 /* ---- Opening and closing ------------------------------------------------------------------- */
 
 static int open_own(struct coordinator *coordinator, struct error *error)
 {
     const struct coordinator_options *from = &coordinator->options;
     struct credentials made = {0};
-    struct rendezvous_options options = {.host = from->listen.host, .spill = from->scratch};
+    struct rendezvous_options options = {
+        .host = from->listen.host, .port = from->rendezvous_port, .spill = from->scratch};
     int code = 0;
     if (from->keys != NULL && from->rendezvous_keys == NULL)
         code = error_set(error, -EINVAL, "a rendezvous of the coordinator's own needs its keys");

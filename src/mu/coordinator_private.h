@@ -44,6 +44,7 @@ struct member {
     bool counted;            /* in job->present */
     uint64_t life_ms;        /* that it had when it came; 0: no limit */
     uint64_t ends_at;        /* it is ended by force then */
+    bool cut_off;            /* it came, but cannot reach a rendezvous */
     int slots;               /* once it came */
     struct session *session; /* NULL while there is none */
     uint64_t away_at;        /* since when; when it was started or dismissed */
@@ -67,6 +68,7 @@ struct meeting_place {
     struct coordinator *coordinator;
     int index; /* in the options' list */
     struct registrar *registrar;
+    bool met; /* at least once */
     bool lost;
 };
 
@@ -217,6 +219,8 @@ int coordinator_open_rendezvous(struct coordinator *coordinator, struct error *e
 void coordinator_close_rendezvous(struct coordinator *coordinator);
 /* Tells a worker which of them it is not to use. */
 void coordinator_tell_mapped_out(struct session *session);
+/* A worker says that it cannot reach one of them: where none can, what workers dial is wrong. */
+void coordinator_place_unreachable(struct session *session, const Mu__Unreachable *unreachable);
 int coordinator_register_job(struct coordinator_job *job, struct error *error);
 void coordinator_unregister_job(struct coordinator_job *job);
 void coordinator_forget_messages(struct coordinator_job *job, const char *actor);

@@ -283,6 +283,9 @@ void coordinator_worker_said(struct session *session, const Mu__Envelope *envelo
     case MU__ENVELOPE__BODY_POINT_OUTCOME:
         on_point_outcome(session, envelope->point_outcome);
         break;
+    case MU__ENVELOPE__BODY_UNREACHABLE:
+        coordinator_place_unreachable(session, envelope->unreachable);
+        break;
     default:
         coordinator_session_breach(session, "what coordinators are not sent");
     }

@@ -339,6 +339,14 @@ const struct messenger_counters *messenger_counters(const struct messenger *mess
     return &messenger->counters;
 }
 
+int messenger_unmet(const struct messenger *messenger)
+{
+    for (size_t i = 0; i < messenger->count; i++)
+        if (!messenger->routes[i].met && !messenger->routes[i].lost)
+            return (int)i;
+    return -1;
+}
+
 const char *messenger_trouble(const struct messenger *messenger)
 {
     return messenger->trouble;

@@ -72,6 +72,8 @@ int messenger_new(struct network *network, const struct messenger_options *optio
  * running on. NULL is allowed. */
 void messenger_free(struct messenger *messenger);
 const struct messenger_counters *messenger_counters(const struct messenger *messenger);
+/* The index of a rendezvous that was never reached, and is not lost for good; -1 where there is none. */
+int messenger_unmet(const struct messenger *messenger);
 /* Why the last connection ended or could not be made; "" if none has. */
 const char *messenger_trouble(const struct messenger *messenger);
 /* The rendezvous at this index is lost for good: its messages go by way of the next one. */

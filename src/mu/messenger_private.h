@@ -25,6 +25,7 @@ struct route {
     uint16_t port;
     struct channel *channel; /* NULL while there is none */
     bool opened;             /* the hello has been answered by a welcome */
+    bool met;                /* at least once */
     bool lost;               /* for good */
     bool full;               /* wait for the queue to drain */
     unsigned pause;          /* ms before dialling next time */

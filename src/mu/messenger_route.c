@@ -293,7 +293,7 @@ static void on_welcome(struct route *route, const Mu__Welcome *welcome)
     unsigned beat = welcome->heartbeat_ms;
     beat = beat < HEARTBEAT_LEAST ? HEARTBEAT_LEAST : beat;
     route->heartbeat_ms = beat > HEARTBEAT_MOST ? HEARTBEAT_MOST : beat;
-    route->opened = true;
+    route->opened = route->met = true;
     route->pause = route->messenger->least_pause;
     route->messenger->counters.connections++;
     uv_timer_start(&route->timer, on_timer, route->heartbeat_ms, route->heartbeat_ms);

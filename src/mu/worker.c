@@ -239,7 +239,7 @@ static struct worker *worker_new(uv_loop_t *loop)
         return NULL;
     worker->loop = loop;
     worker->scratch.folder = -1;
-    worker->lost_at = worker->dial_at = uv_now(loop);
+    worker->opened_at = worker->lost_at = worker->dial_at = uv_now(loop);
     worker->pause_ms = 100;
     list_init(&worker->attempts);
     list_init(&worker->lanes);

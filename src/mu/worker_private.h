@@ -54,10 +54,12 @@ struct worker {
     /* the session with the coordinator: worker_session.c */
     struct channel *channel; /* NULL while there is none */
     bool welcomed;           /* on this connection */
+    bool complained;         /* of a rendezvous that it cannot reach */
     bool suspect;            /* was silent for too long when last looked at */
     uint64_t epoch;          /* the highest seen */
     uint32_t heartbeat_ms;
-    uint64_t spoke_at, lost_at, dial_at; /* in the loop's milliseconds */
+    uint64_t opened_at;                  /* when it was started, in the loop's milliseconds */
+    uint64_t spoke_at, lost_at, dial_at; /* the same */
     unsigned pause_ms;                   /* before dialling again */
     struct error lost_why;               /* the last connection */
 

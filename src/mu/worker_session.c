@@ -13,8 +13,10 @@ enum {
     LONGEST_PAUSE_MS = 5000,
     LEAST_HEARTBEAT_MS = 50,
     MOST_HEARTBEAT_MS = 60000,
-    SILENT_HEARTBEATS = 4, /* without a word, and the other side is dead */
-    CLOSING_MS = 2000,     /* for saying goodbye */
+    SILENT_HEARTBEATS = 4,     /* without a word, and the other side is dead */
+    CLOSING_MS = 2000,         /* for saying goodbye */
+    FIRST_PATIENCE_MS = 30000, /* of one that was never welcomed: its document may be wrong */
+    COMPLAINT_MS = 10000,      /* until it says that it has not reached a rendezvous */
 };
 
 /* ---- Sending ------------------------------------------------------------------------------- */
@@ -425,8 +427,35 @@ static void give_up(struct worker *worker)
     struct error error = worker->lost_why;
     if (error.code == 0)
         error_set(&error, -ETIMEDOUT, "no answer");
-    error_prefix(&error, "the coordinator is gone");
+    if (worker->epoch > 0)
+        error_prefix(&error, "the coordinator is gone");
+    else
+        error_prefix(&error, "cannot reach the coordinator at %s:%u", worker->coordinator.host,
+                     (unsigned)worker->coordinator.port);
     worker_end(worker, &error);
+}
+
+static uint64_t patience_of(const struct worker *worker)
+{
+    bool first = worker->epoch == 0 && worker->patience_ms > FIRST_PATIENCE_MS;
+    return first ? FIRST_PATIENCE_MS : worker->patience_ms;
+}
+
+/* Once, if it has not reached a rendezvous: what it was told of that may be wrong. */
+static void complain(struct worker *worker, uint64_t now)
+{
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    Mu__Unreachable unreachable = MU__UNREACHABLE__INIT;
+    int unmet = messenger_unmet(worker->messenger);
+    if (worker->complained || unmet < 0 || now - worker->opened_at < COMPLAINT_MS)
+        return;
+    worker->complained = true;
+    unreachable.rendezvous = (uint32_t)unmet;
+    unreachable.reason = (char *)messenger_trouble(worker->messenger);
+    envelope.body_case = MU__ENVELOPE__BODY_UNREACHABLE;
+    envelope.unreachable = &unreachable;
+    if (wire_send(worker->channel, &envelope) < 0)
+        channel_abort(worker->channel, "too much waits to be sent");
 }
 
 void worker_session_tick(struct worker *worker)
@@ -437,7 +466,7 @@ void worker_session_tick(struct worker *worker)
     if (worker->ending) {
         if (worker->channel != NULL && now >= worker->dial_at)
             channel_abort(worker->channel, NULL);
-    } else if (!worker->welcomed && now - worker->lost_at > worker->patience_ms) {
+    } else if (!worker->welcomed && now - worker->lost_at > patience_of(worker)) {
         give_up(worker);
     } else if (worker->channel == NULL) {
         if (now >= worker->dial_at)
@@ -446,6 +475,7 @@ void worker_session_tick(struct worker *worker)
         if (now >= worker->dial_at)
             channel_abort(worker->channel, "the coordinator does not say hello");
     } else {
+        complain(worker, now);
         check_silence(worker, now);
         if (worker->welcomed && now - worker->spoke_at >= worker->heartbeat_ms / 2)
             send_heartbeat(worker);

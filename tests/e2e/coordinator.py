@@ -325,6 +325,24 @@ class Coordinator(Case):
         self.assertIn("has not come", self.server.log.read_text())
         self.assertIn("another process", self.server.log.read_text())
 
+    def test_what_workers_cannot_dial(self):
+        """Said in one sentence, and early: the coordinator at another place, the rendezvous at another port."""
+        self.start("--workers", 2, "--advertise", "127.0.0.1:1", "--launch-patience", "1")
+        said = self.done(self.hand_in(self.folder / "sum"), 1)
+        self.assertRegex(said, r"none of the \d+ workers that were started has come; they were to dial 127.0.0.1:1\b")
+        self.server.kill()
+        script = self.folder / "launch"
+        script.write_text(f"""#!/usr/bin/env python3
+import json, subprocess, sys
+document = json.load(sys.stdin)
+document["rendezvous"][0]["port"] = 1
+subprocess.run(["{EXCAMERA}", "worker", "--invocation", "-"], input=json.dumps(document).encode())
+""")
+        script.chmod(0o755)
+        self.start("--workers", 2, "--engine", "command", "--engine-opt", f"command={script}")
+        said = self.done(self.hand_in(self.folder / "sum", "seconds=300"), 1)
+        self.assertRegex(said, r"the workers cannot reach the rendezvous at 127.0.0.1:\d+, .* refused")
+
     def test_encode(self):
         """A film, handed in, detached from, and attached to: the same as one that is made here."""
         clip = make_clip(self.folder / "clip.mkv", "176x144", 25)

@@ -180,7 +180,7 @@ class Slurm(Case):
         run.kill()
         run.wait()
         self.gate.touch()
-        again = self.start_waiting(4)
+        again = self.start_waiting(10)
         self.done(again)
         wait_until(lambda: not left & set(self.cluster.tasks()), 60)
         self.assert_nothing_is_left()

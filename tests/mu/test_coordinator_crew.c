@@ -261,7 +261,7 @@ static void they_end_at_once(void **state)
     const struct coordinator_job_options options = {.workers = 1};
     desk->program = "/bin/false";
     run(desk, PARTS("8", "true"), &options);
-    assert_failed(desk, "has come; the last one ended with status 1");
+    assert_failed(desk, "; the last one ended with status 1");
 }
 
 static void no_more_than_the_engine_has(void **state)
