@@ -17,6 +17,7 @@ struct parts {
     Mu__Quit quit;
     Mu__Nothing nothing;
     Mu__Label label;
+    Mu__Identity expected;
     char *points[JOB_MOST_POINTS];
 };
 
@@ -36,17 +37,31 @@ static void fill_label(struct parts *parts, const char *from, const char *to, co
     parts->label.name = (char *)name;
 }
 
-static Mu__Get *fill_get(struct parts *parts, const struct machine_request *what)
+static void fill_identity(Mu__Identity *to, const struct ledger_identity *from)
+{
+    mu__identity__init(to);
+    to->size = from->size;
+    to->sha256.data = (uint8_t *)from->sha256;
+    to->sha256.len = from->unsummed ? 0 : WIRE_SHA256;
+}
+
+static Mu__Get *fill_get(struct parts *parts, const struct ledger_order *order)
 {
     mu__get__init(&parts->get);
-    parts->get.key = (char *)what->key;
-    parts->get.file = (char *)what->file;
+    parts->get.key = (char *)order->what.key;
+    parts->get.file = (char *)order->what.file;
+    if (order->identified) {
+        fill_identity(&parts->expected, &order->identity);
+        parts->get.expected = &parts->expected;
+    }
     return &parts->get;
 }
 
-static Mu__Put *fill_put(struct parts *parts, const struct machine_request *what)
+static Mu__Put *fill_put(struct parts *parts, const struct coordinator_job *job,
+                         const struct machine_request *what)
 {
     mu__put__init(&parts->put);
+    parts->put.unsummed = job->options.one_machine;
     parts->put.key = (char *)what->key;
     parts->put.file = (char *)what->file;
     return &parts->put;
@@ -102,11 +117,11 @@ static void say_request(struct coordinator_job *job, const struct ledger_order *
     switch (what->kind) {
     case JOB_GET:
         request.what_case = MU__REQUEST__WHAT_GET;
-        request.get = fill_get(&parts, what);
+        request.get = fill_get(&parts, order);
         break;
     case JOB_PUT:
         request.what_case = MU__REQUEST__WHAT_PUT;
-        request.put = fill_put(&parts, what);
+        request.put = fill_put(&parts, job, what);
         break;
     case JOB_RUN:
         request.what_case = MU__REQUEST__WHAT_RUN;
@@ -153,10 +168,10 @@ static void say_point(struct coordinator_job *job, const struct ledger_order *or
         point.refused = &refusal;
     } else if (what->kind == JOB_GET) {
         point.what_case = MU__POINT_REQUEST__WHAT_GET;
-        point.get = fill_get(&parts, what);
+        point.get = fill_get(&parts, order);
     } else if (what->kind == JOB_PUT) {
         point.what_case = MU__POINT_REQUEST__WHAT_PUT;
-        point.put = fill_put(&parts, what);
+        point.put = fill_put(&parts, job, what);
     } else if (what->kind == JOB_SEND) {
         point.what_case = MU__POINT_REQUEST__WHAT_SEND;
         point.send = fill_send(&parts, order);
@@ -175,14 +190,6 @@ static void say_point(struct coordinator_job *job, const struct ledger_order *or
     envelope.body_case = MU__ENVELOPE__BODY_POINT_REQUEST;
     envelope.point_request = &point;
     coordinator_session_tell(job->coordinator, order->worker, &envelope);
-}
-
-static void fill_identity(Mu__Identity *to, const struct ledger_identity *from)
-{
-    mu__identity__init(to);
-    to->size = from->size;
-    to->sha256.data = (uint8_t *)from->sha256;
-    to->sha256.len = WIRE_SHA256;
 }
 
 static void say_park(struct coordinator_job *job, const struct ledger_order *order)

@@ -332,7 +332,7 @@ void coordinator_carry_out(struct coordinator_job *job, const struct ledger_orde
 enum coordinator_record {
     RECORD_JOB = 1, /* {"job", "build", "digest"}: the first */
     RECORD_MESSAGE, /* {"from", "to", "name", "size", "sha256"} */
-    RECORD_OBJECT,  /* {"key", "maker", "for" or null, "size", "sha256"} */
+    RECORD_OBJECT,  /* {"key", "maker", "for" or null, "size", "sha256" where it is known} */
     RECORD_CLOSE,   /* {"family", "count"} */
     RECORD_DONE,    /* {"actor", "amount"} */
     RECORD_END,     /* {}: the outputs are there */

@@ -14,7 +14,10 @@ static bool read_identity(const json_t *record, struct ledger_identity *identity
 {
     const char *sum = json_string_value(json_object_get(record, "sha256"));
     identity->size = (uint64_t)json_integer_value(json_object_get(record, "size"));
-    if (sum == NULL || strlen(sum) != 2 * SHA256_SIZE)
+    identity->unsummed = sum == NULL;
+    if (sum == NULL)
+        return true;
+    if (strlen(sum) != 2 * SHA256_SIZE)
         return false;
     for (int i = 0; i < SHA256_SIZE; i++) {
         unsigned byte;
@@ -121,10 +124,10 @@ static json_t *with_identity(json_t *record, const struct ledger_identity *ident
 {
     char sum[SHA256_HEX_SIZE];
     sha256_hex(identity->sha256, sum);
-    if (record != NULL) {
+    if (record != NULL)
         json_object_set_new(record, "size", json_integer((json_int_t)identity->size));
+    if (record != NULL && !identity->unsummed)
         json_object_set_new(record, "sha256", json_string(sum));
-    }
     return record;
 }
 

@@ -128,12 +128,15 @@ static bool take_call(struct session *session, const Mu__Call *call, struct ledg
                         call->attempt);
 }
 
-static bool take_identity(const Mu__Identity *identity, struct ledger_identity *taken)
+static bool take_identity(const Mu__Identity *identity, bool unsummed,
+                          struct ledger_identity *taken)
 {
-    if (!wire_identity_valid(identity))
+    if (!(unsummed ? wire_object_valid(identity) : wire_identity_valid(identity)))
         return false;
-    taken->size = identity->size;
-    memcpy(taken->sha256, identity->sha256.data, sizeof taken->sha256);
+    *taken = (struct ledger_identity){.size = identity->size,
+                                      .unsummed = identity->sha256.len == 0};
+    if (!taken->unsummed)
+        memcpy(taken->sha256, identity->sha256.data, sizeof taken->sha256);
     return true;
 }
 
@@ -170,7 +173,8 @@ struct said {
     char reason[WIRE_ERROR_MOST + 64], printed[WIRE_TAIL_MOST + 1];
 };
 
-static void take_outcome(const Mu__Outcome *outcome, struct said *said)
+static void take_outcome(const struct coordinator_job *job, const Mu__Outcome *outcome,
+                         struct said *said)
 {
     size_t length = outcome->stderr_tail.len;
     snprintf(said->reason, sizeof said->reason, "%.*s", WIRE_ERROR_MOST, outcome->error);
@@ -184,7 +188,7 @@ static void take_outcome(const Mu__Outcome *outcome, struct said *said)
         length = WIRE_TAIL_MOST;
     snprintf(said->printed, sizeof said->printed, "%.*s", (int)length,
              length > 0 ? (const char *)outcome->stderr_tail.data : "");
-    bool known = take_identity(outcome->identity, &said->identity);
+    bool known = take_identity(outcome->identity, job->options.one_machine, &said->identity);
     said->outcome = (struct ledger_outcome){
         .outcome = outcome->result == MU__OUTCOME__RESULT__OK        ? JOB_OK
                    : outcome->result == MU__OUTCOME__RESULT__TIMEOUT ? JOB_TIMEOUT
@@ -221,7 +225,7 @@ static void on_outcome(struct session *session, Mu__Outcome *outcome)
     if (outcome->call == NULL)
         return;
     if (own) {
-        take_outcome(outcome, &said);
+        take_outcome(job, outcome, &said);
         trace(session, &call, outcome);
         if (outcome->result == MU__OUTCOME__RESULT__PARKED && said.outcome.identity != NULL)
             ledger_parked(job->ledger, &call, said.outcome.identity, coordinator_job_now(job));
@@ -236,7 +240,7 @@ static void on_stored(struct session *session, const Mu__Stored *stored)
     struct coordinator_job *job = session->member->job;
     struct ledger_identity identity;
     struct ledger_call call;
-    if (stored->label == NULL || !take_identity(stored->identity, &identity)) {
+    if (stored->label == NULL || !take_identity(stored->identity, false, &identity)) {
         coordinator_session_breach(session, "a copy without its name");
         return;
     }
@@ -262,7 +266,7 @@ static void on_point_outcome(struct session *session, const Mu__PointOutcome *po
     struct said said = {.reason = ""};
     if (point->outcome == NULL || !take_call(session, point->call, &call))
         return;
-    take_outcome(point->outcome, &said);
+    take_outcome(session->member->job, point->outcome, &said);
     ledger_point_outcome(job->ledger, &call, point->id, &said.outcome, coordinator_job_now(job));
 }
 

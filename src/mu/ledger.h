@@ -32,6 +32,7 @@ struct ledger;
 
 struct ledger_identity {
     uint64_t size;
+    bool unsummed; /* an object's, whose SHA-256 is not known */
     uint8_t sha256[SHA256_SIZE];
 };
 
@@ -90,6 +91,7 @@ struct ledger_order {
     uint32_t point;
     const char *key, *peer, *name, *text; /* peer and name: "from" and "name" of a message */
     int64_t number;
+    bool identified; /* `identity` is known: of a request, what is to be got */
     struct ledger_identity identity;
     struct machine_request what;
     struct arena arena;

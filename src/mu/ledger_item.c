@@ -4,9 +4,11 @@
 
 #include "mu/ledger_private.h"
 
-static bool identity_equal(const struct ledger_identity *a, const struct ledger_identity *b)
+/* Whether they may be of the same bytes. Without sums the store compares these, when it adopts them. */
+static bool identity_agrees(const struct ledger_identity *a, const struct ledger_identity *b)
 {
-    return a->size == b->size && memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
+    return a->size == b->size &&
+           (a->unsummed || b->unsummed || memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0);
 }
 
 static void describe(const struct item *item, char *text, size_t size)
@@ -18,10 +20,12 @@ static void describe(const struct item *item, char *text, size_t size)
         snprintf(text, size, "object '%s' of '%s'", item->key, item->from->name);
 }
 
-static void write_sum(const struct ledger_identity *identity, char text[17])
+static void write_identity(const struct ledger_identity *identity, char *text, size_t size)
 {
-    for (int i = 0; i < 8; i++)
-        snprintf(text + 2 * i, 3, "%02x", identity->sha256[i]);
+    int length = snprintf(text, size, "%llu bytes%s", (unsigned long long)identity->size,
+                          identity->unsummed ? "" : " with SHA-256 ");
+    for (int i = 0; i < 8 && !identity->unsummed; i++, length += 2)
+        snprintf(text + length, size - (size_t)length, "%02x", identity->sha256[i]);
 }
 
 bool ledger_item_made(struct ledger *ledger, struct item *item,
@@ -32,19 +36,16 @@ bool ledger_item_made(struct ledger *ledger, struct item *item,
         item->known = true;
         return true;
     }
-    if (identity_equal(&item->identity, identity))
+    if (identity_agrees(&item->identity, identity))
         return true;
-    char what[JOB_MOST_PATH + 256], before[17], now[17];
+    char what[JOB_MOST_PATH + 256], before[64], now[64];
     struct error error;
     describe(item, what, sizeof what);
-    write_sum(&item->identity, before);
-    write_sum(identity, now);
-    error_set(
-        &error, -EBADMSG,
-        "task not deterministic: %s was %llu bytes with SHA-256 %s..., and is %llu bytes with "
-        "%s... when '%s' makes it again",
-        what, (unsigned long long)item->identity.size, before, (unsigned long long)identity->size,
-        now, maker->name);
+    write_identity(&item->identity, before, sizeof before);
+    write_identity(identity, now, sizeof now);
+    error_set(&error, -EBADMSG,
+              "task not deterministic: %s was %s, and is %s when '%s' makes it again", what, before,
+              now, maker->name);
     ledger_fail(ledger, &error);
     return false;
 }

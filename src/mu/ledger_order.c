@@ -67,6 +67,17 @@ void ledger_order_delete(struct ledger *ledger, const char *key, uint32_t attemp
     order->attempt = attempt;
 }
 
+/* What is to be got is checked against what was put. */
+static void identify(struct ledger *ledger, struct ledger_order *order)
+{
+    const struct item *item =
+        order->what.kind == JOB_GET ? ledger_item(ledger, order->what.key) : NULL;
+    if (item == NULL || !item->known)
+        return;
+    order->identified = true;
+    order->identity = item->identity;
+}
+
 void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
 {
     struct ledger_order *order = ledger_order_new(ledger, LEDGER_REQUEST);
@@ -79,6 +90,8 @@ void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
     if (machine_request(ledger->job, attempt->entry->actor, &attempt->state, &order->what, &error) <
         0)
         ledger_fail(ledger, &error);
+    else
+        identify(ledger, order);
 }
 
 void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool nothing)
@@ -101,6 +114,8 @@ void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool not
         .name = ledger_order_text(ledger, order, what->name),
         .priority = attempt->what.priority,
     };
+    if (!nothing)
+        identify(ledger, order);
 }
 
 bool ledger_order(struct ledger *ledger, struct ledger_order *order)

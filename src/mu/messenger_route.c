@@ -318,7 +318,7 @@ static void on_want(struct route *route, const Mu__Want *want)
 
 static void identity_from(struct store_identity *to, const Mu__Identity *from)
 {
-    to->size = from->size;
+    *to = (struct store_identity){.size = from->size};
     memcpy(to->sha256, from->sha256.data, sizeof to->sha256);
 }
 

@@ -72,3 +72,8 @@ bool wire_identity_valid(const Mu__Identity *identity)
 {
     return identity != NULL && identity->sha256.len == WIRE_SHA256;
 }
+
+bool wire_object_valid(const Mu__Identity *identity)
+{
+    return wire_identity_valid(identity) || (identity != NULL && identity->sha256.len == 0);
+}

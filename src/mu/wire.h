@@ -29,5 +29,7 @@ void wire_free(Mu__Envelope *envelope); /* NULL is allowed */
 
 /* Whether an identity has the right form: absent ones do not. */
 bool wire_identity_valid(const Mu__Identity *identity);
+/* The same of an object, which may be known by its size alone. */
+bool wire_object_valid(const Mu__Identity *identity);
 
 #endif

@@ -99,7 +99,7 @@ static void fill_identity(Mu__Identity *to, const struct store_identity *from)
     mu__identity__init(to);
     to->size = from->size;
     to->sha256.data = (uint8_t *)from->sha256;
-    to->sha256.len = SHA256_SIZE;
+    to->sha256.len = from->unsummed ? 0 : SHA256_SIZE;
 }
 
 void worker_activity_ok(struct activity *activity, const struct store_identity *identity)
@@ -153,13 +153,14 @@ static void start_get(struct activity *activity)
         .length = STORE_TO_END,
         .link = true,
     };
-    if (wanted != NULL && !wire_identity_valid(wanted)) {
-        worker_activity_fail(activity, "the expected identity has no SHA-256");
+    if (wanted != NULL && !wire_object_valid(wanted)) {
+        worker_activity_fail(activity, "the expected identity has no whole SHA-256");
         return;
     }
     if (wanted != NULL) {
-        expected.size = wanted->size;
-        memcpy(expected.sha256, wanted->sha256.data, SHA256_SIZE);
+        expected = (struct store_identity){.size = wanted->size,
+                                           .unsummed = wanted->sha256.len == 0};
+        memcpy(expected.sha256, wanted->sha256.data, wanted->sha256.len);
         get.expected = &expected;
     }
     int code = worker_attempt_make_way(attempt, activity->get->file, &error);
@@ -200,6 +201,7 @@ static void start_put(struct activity *activity)
         .from = {.folder = attempt->files, .path = activity->put->file},
         .key = activity->put->key,
         .attempt = attempt->number,
+        .unsummed = activity->put->unsummed,
     };
     activity->waiting = false;
     activity->retry_at = 0;

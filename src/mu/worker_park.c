@@ -221,7 +221,7 @@ void worker_unpark(struct activity *activity)
 {
     struct attempt *attempt = activity->attempt;
     const Mu__Unpark *unpark = activity->unpark;
-    struct store_identity expected;
+    struct store_identity expected = {.unsummed = false};
     struct error error;
     char file[32];
     worker_attempt_draft(attempt, file);

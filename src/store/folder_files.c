@@ -70,7 +70,7 @@ static int check_identity(struct store_operation *operation, const char *key,
                          "%s in the store %s has %llu bytes instead of %llu", key,
                          operation->store->place, (unsigned long long)found->size,
                          (unsigned long long)expected->size);
-    if (memcmp(found->sha256, expected->sha256, SHA256_SIZE) == 0)
+    if (store_identity_agrees(found, expected))
         return 0;
     sha256_hex(found->sha256, is);
     sha256_hex(expected->sha256, should_be);
@@ -101,6 +101,7 @@ static int get_draft(struct store_operation *operation, int root, struct draft *
         return transfer->writing ? local_fail(operation, "write", code)
                                  : folder_fail(operation, "get", operation->key, code);
     operation->result.identity = transfer->identity;
+    operation->result.identity.unsummed = !transfer->sum;
     return operation->checked ? check_identity(operation, operation->key, &transfer->identity) : 0;
 }
 
@@ -132,7 +133,7 @@ void folder_get(struct store_operation *operation, int root)
         .in = in,
         .offset = operation->offset,
         .length = operation->length,
-        .sum = operation->checked,
+        .sum = operation->checked && !operation->expected.unsummed,
         .cancelled = &operation->cancelled,
     };
     if (operation->offset > size)
@@ -170,7 +171,7 @@ static int put_draft(struct store_operation *operation, struct draft *draft, int
 {
     struct transfer transfer = {.in = in,
                                 .length = STORE_TO_END,
-                                .sum = !operation->checked,
+                                .sum = !operation->checked && !operation->unsummed,
                                 .cancelled = &operation->cancelled};
     int code = fill(draft, &transfer, true);
     if (code < 0)
@@ -185,6 +186,7 @@ static int put_draft(struct store_operation *operation, struct draft *draft, int
     if (code < 0)
         return folder_fail(operation, "put", operation->key, code);
     operation->result.identity = operation->checked ? operation->expected : transfer.identity;
+    operation->result.identity.unsummed = !operation->checked && operation->unsummed;
     return 0;
 }
 
@@ -224,9 +226,13 @@ static int sync_folders(int root, const char *key)
     return sync_open(root);
 }
 
-/* Sums an open object. */
-static int identify(struct store_operation *operation, int fd, struct store_identity *identity)
+/* Finds out what an open object is, as far as that is wanted. */
+static int identify(struct store_operation *operation, int fd, const struct stat *status,
+                    struct store_identity *identity)
 {
+    *identity = (struct store_identity){.size = (uint64_t)status->st_size, .unsummed = true};
+    if (operation->expected.unsummed)
+        return 0;
     struct transfer transfer = {.in = fd,
                                 .out = -1,
                                 .length = STORE_TO_END,
@@ -258,7 +264,7 @@ static int adopt_attempt(struct store_operation *operation, int folder, const ch
     int fd = open_object(folder, attempt, O_RDONLY, &status);
     if (fd < 0)
         return folder_fail(operation, "adopt", operation->attempt, fd);
-    int code = identify(operation, fd, &operation->result.identity);
+    int code = identify(operation, fd, &status, &operation->result.identity);
     if (code == 0)
         code = sync_open(fd);
     close(fd);
@@ -270,14 +276,39 @@ static int adopt_attempt(struct store_operation *operation, int folder, const ch
     return code;
 }
 
+/* Whether an attempt without a sum has the bytes of `fd`, which is as long. One that is not there has been
+ * adopted before. */
+static int compare_attempt(struct store_operation *operation, int folder, const char *attempt,
+                           int fd)
+{
+    struct stat status;
+    int other = open_object(folder, attempt, O_RDONLY, &status);
+    if (other == -ENOENT)
+        return 0;
+    if (other < 0)
+        return folder_fail(operation, "adopt", operation->attempt, other);
+    int code = transfer_compare(fd, other, &operation->cancelled);
+    close(other);
+    if (code == -EBADMSG)
+        return error_set(&operation->result.error, code, "%s in the store %s has other bytes",
+                         operation->key, operation->store->place);
+    return code < 0 ? folder_fail(operation, "adopt", operation->attempt, code) : 0;
+}
+
 /* What to do where the key holds something already: 0 where it is the same, and so done. */
-static int adopt_again(struct store_operation *operation, int folder, const char *attempt, int fd)
+static int adopt_again(struct store_operation *operation, int folder, const char *attempt, int fd,
+                       const struct stat *status)
 {
     struct store_identity *found = &operation->result.identity;
-    int code = identify(operation, fd, found);
+    int code = identify(operation, fd, status, found);
     if (code < 0)
         return folder_fail(operation, "adopt", operation->attempt, code);
-    if (check_identity(operation, operation->key, found) == 0) {
+    code = check_identity(operation, operation->key, found);
+    if (code == 0 && found->unsummed)
+        code = compare_attempt(operation, folder, attempt, fd);
+    if (code != 0 && code != -EBADMSG)
+        return code;
+    if (code == 0) {
         unlinkat(folder, attempt, 0);
         return 0;
     }
@@ -297,7 +328,7 @@ void folder_adopt(struct store_operation *operation, int root)
     }
     int code, fd = open_object(folder, name, O_RDONLY, &status);
     if (fd >= 0) {
-        code = adopt_again(operation, folder, attempt, fd);
+        code = adopt_again(operation, folder, attempt, fd, &status);
         close(fd);
     } else if (fd == -ENOENT) {
         code = adopt_attempt(operation, folder, attempt, name);

@@ -27,6 +27,7 @@ struct store_operation {
     uint64_t offset, length;      /* get */
     size_t limit;                 /* list */
     bool link;
+    bool unsummed;
     bool checked; /* `expected` counts; of put: it is known */
     struct store_identity expected;
     store_done *done;

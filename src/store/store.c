@@ -16,6 +16,12 @@ static const char key_characters[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 static const char attempt_mark[] = ".attempt-";
 
+bool store_identity_agrees(const struct store_identity *a, const struct store_identity *b)
+{
+    return a->size == b->size &&
+           (a->unsummed || b->unsummed || memcmp(a->sha256, b->sha256, SHA256_SIZE) == 0);
+}
+
 bool store_is_key(const char *key)
 {
     int parts = 0;
@@ -288,6 +294,7 @@ int store_put(struct store *store, const struct store_put *put, store_done *done
     if (made != NULL) {
         store_attempt_key(put->key, put->attempt, made->attempt);
         made->link = put->link;
+        made->unsummed = put->unsummed;
         made->checked = put->known != NULL;
         if (put->known != NULL)
             made->expected = *put->known;

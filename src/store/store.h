@@ -3,7 +3,7 @@
  *
  * A key is 1 to 16 parts of [A-Za-z0-9._-] joined by '/', none of them "." or "..". Each attempt at
  * making an object is put under a key of its own (`<key>.attempt-<n>`); the one that counts is then
- * adopted: checked by length and SHA-256, and moved to the key itself. Nobody sees part of an object.
+ * adopted: checked by length and SHA-256 (where that is known), and moved to the key itself. Nobody sees part of an object.
  *
  * Rules of all operations: a function that returns a negative errno never calls back; one that returns 0
  * calls `done` exactly once, from the loop, never from within the call. Strings and structs passed in are
@@ -31,8 +31,12 @@ enum {
 /* What an object is known by. */
 struct store_identity {
     uint64_t size;
+    bool unsummed; /* the SHA-256 is not known: of what has never left this machine's disks */
     uint8_t sha256[SHA256_SIZE];
 };
+
+/* Whether these may be the same bytes: sizes agree, and sums where both are known. */
+bool store_identity_agrees(const struct store_identity *a, const struct store_identity *b);
 
 /* A local file: a path beneath an open folder, as util/beneath.h has it. The descriptor may be closed
  * after the call. */
@@ -96,6 +100,7 @@ struct store_put {
     const char *key;  /* a final key */
     uint32_t attempt; /* what this attempt has put there before is replaced */
     bool link;        /* the caller will not write into the file any more */
+    bool unsummed;    /* the result need not have the SHA-256 */
     /* What the file is, where that is known: it is not summed again, and that is the result. Adopting
      * checks it. May be NULL. */
     const struct store_identity *known;
@@ -105,7 +110,8 @@ int store_put(struct store *store, const struct store_put *put, store_done *done
               struct store_operation **operation, struct error *error);
 
 /* Makes an attempt's object the one of `key`, durably, if it is what `identity` says. Where the key holds
- * the same already, the attempt is removed and all is well: adopting may be repeated. Fails with -ENOENT,
+ * the same already, the attempt is removed and all is well: adopting may be repeated. Without a SHA-256
+ * "the same" is found out by comparing the bytes, where both are there. Fails with -ENOENT,
  * -EBADMSG (the attempt is something else), -EEXIST (the key holds something else; the result's identity
  * says what). */
 int store_adopt(struct store *store, const char *key, uint32_t attempt,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -60,6 +61,47 @@ int transfer_run(struct transfer *transfer)
         code = move_all(transfer, piece, sha256);
     free(piece);
     sha256_free(sha256);
+    return code;
+}
+
+/* Reads until the piece is full or the file ends. */
+static ssize_t read_piece(int fd, char *piece, uint64_t offset)
+{
+    size_t size = 0;
+    while (size < PIECE) {
+        ssize_t count = pread(fd, piece + size, PIECE - size, (off_t)(offset + size));
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -errno;
+        if (count == 0)
+            break;
+        size += (size_t)count;
+    }
+    return (ssize_t)size;
+}
+
+static int compare_pieces(int a, int b, char *pieces, const atomic_bool *cancelled)
+{
+    for (uint64_t offset = 0;; offset += PIECE) {
+        if (atomic_load(cancelled))
+            return -ECANCELED;
+        ssize_t size = read_piece(a, pieces, offset);
+        ssize_t other = read_piece(b, pieces + PIECE, offset);
+        if (size < 0 || other < 0)
+            return size < 0 ? (int)size : (int)other;
+        if (size != other || memcmp(pieces, pieces + PIECE, (size_t)size) != 0)
+            return -EBADMSG;
+        if (size < PIECE)
+            return 0;
+    }
+}
+
+int transfer_compare(int a, int b, const atomic_bool *cancelled)
+{
+    char *pieces = malloc(2 * PIECE);
+    int code = pieces != NULL ? compare_pieces(a, b, pieces, cancelled) : -ENOMEM;
+    free(pieces);
     return code;
 }
 

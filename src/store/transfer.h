@@ -20,6 +20,10 @@ struct transfer {
  * where it was stopped. */
 int transfer_run(struct transfer *transfer);
 
+/* Whether two files have the same bytes: 0, -EBADMSG where they differ, -ECANCELED, or another negative
+ * errno. */
+int transfer_compare(int a, int b, const atomic_bool *cancelled);
+
 /* Makes `out` share the blocks of the whole of `in`, where the file system can. */
 bool transfer_share(int in, int out);
 
