@@ -72,12 +72,13 @@ struct coordinator_job_options {
     const char *authority; /* a file that keeps the workers' authority; NULL: a new one each time */
     const char *keep; /* absolute: for the scratch folders of actors that are done; NULL: removed */
     bool elsewhere;   /* inputs and outputs are brought by somebody else */
-    bool one_machine; /* the workers run on this one, and the store is a folder of it: objects that never
+    bool
+        one_machine; /* the workers run on this one, and the store is a folder of it: objects that never
                          leave its disks are known by their sizes, and compared when they come again */
-    int workers;      /* at most; those that are used at once */
-    int spare;        /* that are started beyond these, to take the place of others */
-    int slots;        /* of each worker */
-    int window;       /* as in struct ledger_limits */
+    int workers;     /* at most; those that are used at once */
+    int spare;       /* that are started beyond these, to take the place of others */
+    int slots;       /* of each worker */
+    int window;      /* as in struct ledger_limits */
     uint64_t time_ms; /* the job may take; 0: no limit */
     double cost;      /* it may have, as coordinator_job_cost() counts it; 0: no limit */
     /* A transition, as one line of JSON without its end. May be NULL. */

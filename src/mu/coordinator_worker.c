@@ -133,8 +133,8 @@ static bool take_identity(const Mu__Identity *identity, bool unsummed,
 {
     if (!(unsummed ? wire_object_valid(identity) : wire_identity_valid(identity)))
         return false;
-    *taken = (struct ledger_identity){.size = identity->size,
-                                      .unsummed = identity->sha256.len == 0};
+    *taken =
+        (struct ledger_identity){.size = identity->size, .unsummed = identity->sha256.len == 0};
     if (!taken->unsummed)
         memcpy(taken->sha256, identity->sha256.data, sizeof taken->sha256);
     return true;

@@ -167,6 +167,7 @@ struct job_setting {
 struct job_request {
     enum job_kind kind;
     struct job_text key, file, actor, name, text; /* without parts where not given */
+    bool move;                                    /* of JOB_PUT: the file goes */
     int words;
     struct job_text *argv; /* [words] */
     int points;

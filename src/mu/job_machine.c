@@ -21,6 +21,7 @@ struct text_member {
     const char *name;
     bool required;
     struct job_text *text;
+    bool *flag; /* where it is no text but a boolean */
 };
 
 /* Reads an object of texts; `member` ends with one without name. */
@@ -33,7 +34,9 @@ static int read_texts(const struct job_reader *reader, const struct node *node, 
     int code = job_node_object(reader, node, allowed);
     for (int i = 0; member[i].name != NULL && code >= 0; i++) {
         struct node text = job_node_member(node, member[i].name);
-        if (text.json != NULL || member[i].required)
+        if (member[i].flag != NULL)
+            code = job_node_flag(reader, &text, member[i].flag);
+        else if (text.json != NULL || member[i].required)
             code = job_node_text(reader, &text, at_point, member[i].text);
     }
     return code;
@@ -43,21 +46,22 @@ static int read_transfer(const struct job_reader *reader, const struct node *nod
                          struct job_request *request)
 {
     const struct text_member get[] = {
-        {"key", true, &request->key}, {"file", true, &request->file}, {0}};
-    const struct text_member put[] = {{"file", true, &request->file},
-                                      {"key", true, &request->key},
-                                      {"for", false, &request->actor},
+        {"key", true, .text = &request->key}, {"file", true, .text = &request->file}, {0}};
+    const struct text_member put[] = {{"file", true, .text = &request->file},
+                                      {"key", true, .text = &request->key},
+                                      {"for", false, .text = &request->actor},
+                                      {"move", false, .flag = &request->move},
                                       {0}};
-    const struct text_member send[] = {{"to", true, &request->actor},
-                                       {"name", true, &request->name},
-                                       {"file", false, &request->file},
-                                       {"text", false, &request->text},
+    const struct text_member send[] = {{"to", true, .text = &request->actor},
+                                       {"name", true, .text = &request->name},
+                                       {"file", false, .text = &request->file},
+                                       {"text", false, .text = &request->text},
                                        {0}};
-    const struct text_member receive[] = {{"from", true, &request->actor},
-                                          {"name", true, &request->name},
-                                          {"file", true, &request->file},
+    const struct text_member receive[] = {{"from", true, .text = &request->actor},
+                                          {"name", true, .text = &request->name},
+                                          {"file", true, .text = &request->file},
                                           {0}};
-    const struct text_member needed[] = {{"actor", true, &request->actor}, {0}};
+    const struct text_member needed[] = {{"actor", true, .text = &request->actor}, {0}};
     const struct text_member *const members[JOB_KINDS] = {[JOB_GET] = get,
                                                           [JOB_PUT] = put,
                                                           [JOB_SEND] = send,

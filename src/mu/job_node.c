@@ -108,6 +108,14 @@ int job_node_integer(const struct job_reader *reader, const struct node *node, i
     return 0;
 }
 
+int job_node_flag(const struct job_reader *reader, const struct node *node, bool *flag)
+{
+    *flag = json_is_true(node->json);
+    return node->json == NULL || json_is_boolean(node->json)
+               ? 0
+               : wrong_type(reader, node, "true or false");
+}
+
 int job_node_string(const struct job_reader *reader, const struct node *node, const char **string)
 {
     if (!json_is_string(node->json))

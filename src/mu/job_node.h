@@ -43,6 +43,8 @@ int job_node_size(const struct job_reader *reader, const struct node *node, json
 int job_node_integer(const struct job_reader *reader, const struct node *node, int64_t least,
                      int64_t most, int64_t *value);
 /* The string is copied into the job. */
+/* A boolean that need not be there: then false. */
+int job_node_flag(const struct job_reader *reader, const struct node *node, bool *flag);
 int job_node_string(const struct job_reader *reader, const struct node *node, const char **string);
 int job_node_name(const struct job_reader *reader, const struct node *node, const char **name);
 

@@ -112,6 +112,7 @@ void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool not
         .text = ledger_order_text(ledger, order, what->text),
         .peer = ledger_order_text(ledger, order, what->peer),
         .name = ledger_order_text(ledger, order, what->name),
+        .move = what->move,
         .priority = attempt->what.priority,
     };
     if (!nothing)

@@ -52,6 +52,7 @@ struct machine_request {
     const char *peer; /* actor: send, receive, needed; of a put: kept until that one is done, or
                          NULL */
     const char *name; /* of the message: send, receive */
+    bool move;        /* of a put: the file leaves the scratch folder */
     const char *const *argv; /* run; ends with NULL */
     int points;
     const struct machine_point *point; /* [points], of a run */

@@ -151,7 +151,7 @@ void messenger_offer(struct messenger_send *send)
 
 int messenger_send(struct messenger *messenger, const struct label *label, int file,
                    const struct store_identity *identity, const struct messenger_base *base,
-                   struct messenger_send **made, struct error *error)
+                   bool here, struct messenger_send **made, struct error *error)
 {
     struct messenger_send *send = NULL;
     *made = NULL;
@@ -164,7 +164,7 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
         out_of_memory(error);
         goto failed;
     }
-    send->aside = hand_to_all(send);
+    send->aside = hand_to_all(send) || here;
     if (!messenger_encode(send, base))
         messenger_offer(send);
     *made = send;

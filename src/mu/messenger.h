@@ -12,6 +12,7 @@
 #ifndef MU_MESSENGER_H
 #define MU_MESSENGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mu/label.h"
@@ -87,10 +88,12 @@ struct messenger_base {
 
 /* Sends the bytes of `file`, which becomes the messenger's and must never change; `identity` is theirs.
  * They are offered until messenger_withdraw(). They may go as a difference to `base`, unless that is NULL.
+ * With `here` the receiver is on this worker, and will ask for them some time: until somebody asks at the
+ * rendezvous they do not go there.
  * -EINVAL, -ENOMEM; `file` has been closed then. */
 int messenger_send(struct messenger *messenger, const struct label *label, int file,
                    const struct store_identity *identity, const struct messenger_base *base,
-                   struct messenger_send **send, struct error *error);
+                   bool here, struct messenger_send **send, struct error *error);
 void messenger_withdraw(struct messenger_send *send);
 
 /* Called once: with error->code 0 the file is there, complete and right; else nothing is, -EBADMSG where

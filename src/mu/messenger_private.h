@@ -64,7 +64,7 @@ struct messenger_send {
     int encoded; /* the file with the bytes that go; -1: `file` */
     uint64_t credit;
     bool wanted; /* the other side waits for bytes */
-    bool aside;  /* nobody needs it, as far as is known: it was handed over here, for one */
+    bool aside;  /* nobody elsewhere needs it, as far as is known */
     bool whole;  /* of one that is `beside` a difference, */
     struct messenger_send *beside;
     struct encode *encode;      /* under way: it is not offered yet */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mu/worker_private.h"
+#include "util/beneath.h"
 
 /* A file that is read and sent in an envelope. */
 #define READ_MOST (512u * 1024)
@@ -158,8 +159,8 @@ static void start_get(struct activity *activity)
         return;
     }
     if (wanted != NULL) {
-        expected = (struct store_identity){.size = wanted->size,
-                                           .unsummed = wanted->sha256.len == 0};
+        expected =
+            (struct store_identity){.size = wanted->size, .unsummed = wanted->sha256.len == 0};
         memcpy(expected.sha256, wanted->sha256.data, wanted->sha256.len);
         get.expected = &expected;
     }
@@ -184,6 +185,8 @@ static void on_put(void *opaque, const struct store_result *result)
     struct activity *activity = opaque;
     if (!may_pass(result->error.code) || activity->cancelled ||
         ++activity->tries >= WORKER_PUT_TRIES) {
+        if (activity->put->move && result->error.code == 0)
+            beneath_unlink(activity->attempt->files, activity->put->file);
         worker_activity_finish_with(activity, &result->error, &result->identity);
         return;
     }
@@ -201,6 +204,7 @@ static void start_put(struct activity *activity)
         .from = {.folder = attempt->files, .path = activity->put->file},
         .key = activity->put->key,
         .attempt = attempt->number,
+        .link = activity->put->move,
         .unsummed = activity->put->unsummed,
     };
     activity->waiting = false;

@@ -175,6 +175,17 @@ static void send_again(struct activity *activity, struct outgoing *before,
                              "other content");
 }
 
+static bool is_here(const struct worker *worker, const char *actor)
+{
+    const struct list_link *head = &worker->attempts;
+    for (const struct list_link *link = head->next; link != head; link = link->next) {
+        const struct attempt *attempt = LIST_ENTRY(link, const struct attempt, link);
+        if (!attempt->over && strcmp(attempt->actor, actor) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Offers it to whoever waits for it. Where that fails, the coordinator names them the copy. */
 static void offer(struct outgoing *outgoing)
 {
@@ -187,7 +198,8 @@ static void offer(struct outgoing *outgoing)
         return;
     base.file = worker_base_find(outgoing, &base.identity);
     messenger_send(attempt->worker->messenger, &label, file, &outgoing->identity,
-                   base.file >= 0 ? &base : NULL, &outgoing->send, &error);
+                   base.file >= 0 ? &base : NULL, is_here(attempt->worker, outgoing->to),
+                   &outgoing->send, &error);
     if (base.file >= 0)
         close(base.file);
 }

@@ -77,3 +77,14 @@ int beneath_open(int folder, const char *path, int flags, mode_t mode)
     close(parent);
     return code;
 }
+
+int beneath_unlink(int folder, const char *path)
+{
+    const char *name;
+    int parent = beneath_parent(folder, path, false, &name);
+    if (parent < 0)
+        return parent;
+    int code = unlinkat(parent, name, 0) != 0 ? -errno : 0;
+    close(parent);
+    return code;
+}

@@ -21,4 +21,7 @@ int beneath_parent(int folder, const char *path, bool make, const char **name);
  * other end of a pipe. */
 int beneath_open(int folder, const char *path, int flags, mode_t mode);
 
+/* Removes a file; the same errors. */
+int beneath_unlink(int folder, const char *path);
+
 #endif

@@ -145,6 +145,19 @@ class Run(Case):
         self.job.write_text(json.dumps(job))
         self.assertIn("not deterministic", excamera(*self.arguments(), expect=1).stderr)
 
+    def test_objects_that_are_not_deterministic(self):
+        """Objects of one machine are not summed, but compared when they are put again."""
+        job = {"format": 1, "job": "again", "actors": [{"name": "one"}],
+               "machine": {"start": "work", "states": {
+                   "work": {"run": {"argv": ["sh", "-c", "date +%N >part"]}, "on": {"ok": "keep"}},
+                   "keep": {"put": {"file": "part", "key": "part", "move": True}, "on": {"ok": "gone"}},
+                   "gone": {"run": {"argv": ["test", "!", "-e", "part"]},
+                            "on": {"ok": "wait", "failed": "done"}},
+                   "wait": {"run": {"argv": ["sh", "-c", "sleep 1; exit 1"]}, "on": {"ok": "done"}}}}}
+        self.job.write_text(json.dumps(job))
+        said = excamera("run", self.job, "--trace", self.folder / "trace", expect=1).stderr
+        self.assertIn("task not deterministic", said)
+
     def test_errors(self):
         self.job.write_text('{"format": 1}')
         self.assertIn("collect.json", excamera("run", self.job, expect=1).stderr)

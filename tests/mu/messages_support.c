@@ -290,7 +290,7 @@ struct messenger_send *worker_send_bytes(struct worker *worker, const struct lab
         against.file = worker_file(worker, base, size);
     }
     if (messenger_send(worker->messenger, label, worker_file(worker, bytes, size), &identity,
-                       base != NULL ? &against : NULL, &send, &error) < 0)
+                       base != NULL ? &against : NULL, false, &send, &error) < 0)
         fail_msg("%s", error.message);
     if (against.file >= 0)
         close(against.file);

@@ -309,7 +309,8 @@ static void bytes_that_are_not_the_messages(void **state)
     fputs("hello", file);
     fflush(file);
     assert_int_equal(
-        messenger_send(a->messenger, &label, dup(fileno(file)), &wrong, NULL, &send, &error), 0);
+        messenger_send(a->messenger, &label, dup(fileno(file)), &wrong, NULL, false, &send, &error),
+        0);
     worker_receive(b, "a", "b", "m", &receipt);
     UNTIL(world, receipt.done);
     assert_int_equal(receipt.error.code, -EBADMSG);
@@ -318,8 +319,9 @@ static void bytes_that_are_not_the_messages(void **state)
     /* And a file that is shorter than was said. */
     const struct store_identity longer = {.size = 6};
     const struct label other = {"a", "b", "n"};
-    assert_int_equal(
-        messenger_send(a->messenger, &other, dup(fileno(file)), &longer, NULL, &send, &error), 0);
+    assert_int_equal(messenger_send(a->messenger, &other, dup(fileno(file)), &longer, NULL, false,
+                                    &send, &error),
+                     0);
     UNTIL(world, a->broken);
     fclose(file);
 }

@@ -502,7 +502,7 @@ static void send_zeros(struct farm *farm, struct messenger *messenger, uint64_t 
     }
     sha256_finish(sum, identity->sha256);
     sha256_free(sum);
-    if (messenger_send(messenger, &label, file, identity, NULL, &send, &error) < 0)
+    if (messenger_send(messenger, &label, file, identity, NULL, false, &send, &error) < 0)
         fail_msg("%s", error.message);
 }
 
@@ -603,7 +603,7 @@ static void send_large(struct farm *farm, struct messenger *messenger, const cha
     snprintf(path, sizeof path, "%s/%s", farm->folder, name);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(write(file, bytes, LARGE), LARGE);
-    if (messenger_send(messenger, &label, file, &identity, base, &send, &error) < 0)
+    if (messenger_send(messenger, &label, file, &identity, base, false, &send, &error) < 0)
         fail_msg("%s", error.message);
 }
 

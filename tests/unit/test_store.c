@@ -273,6 +273,41 @@ static void another_object_is_not_adopted(void **state)
     assert_int_equal(stat_key(bench, "a.attempt-2", &ended), 0);
 }
 
+/* Without sums, what comes again is compared with what is there. */
+static void objects_without_sums(void **state)
+{
+    struct bench *bench = *state;
+    struct error error = {0};
+    struct store_put what = {
+        .from = {bench->local, "in"}, .key = "a", .attempt = 1, .unsummed = true};
+    local_write(bench, "in", "text", 4);
+    for (; what.attempt <= 2; what.attempt++, what.link = true) {
+        memset(&ended, 0, sizeof ended);
+        assert_int_equal(store_put(bench->store, &what, ended_done, &ended, NULL, &error), 0);
+        bench_wait(bench, &ended);
+        assert_int_equal(ended.error.code, 0);
+        assert_true(ended.identity.unsummed);
+        assert_int_equal(ended.identity.size, 4);
+    }
+    struct store_identity identity = ended.identity, wrong = identity;
+    wrong.size++;
+    assert_int_equal(adopt(bench, "a", 1, &wrong, &ended), -EBADMSG);
+    assert_int_equal(adopt(bench, "a", 1, &identity, &ended), 0);
+    assert_int_equal(adopt(bench, "a", 1, &identity, &ended), 0); /* once more */
+    assert_int_equal(adopt(bench, "a", 2, &identity, &ended), 0);
+    assert_int_equal(stat_key(bench, "a.attempt-2", &ended), -ENOENT);
+    local_write(bench, "other", "tixt", 4);
+    assert_int_equal(put(bench, "other", "a", 3, &ended), 0);
+    assert_int_equal(adopt(bench, "a", 3, &identity, &ended), -EEXIST);
+    assert_contains(ended.error.message, "other bytes");
+    local_write(bench, "longer", "texts", 5);
+    assert_int_equal(put(bench, "longer", "a", 4, &ended), 0);
+    identity.size = 5;
+    assert_int_equal(adopt(bench, "a", 4, &identity, &ended), -EEXIST);
+    assert_int_equal(get(bench, "a", "out", &ended), 0);
+    local_expect(bench, "out", "text", 4);
+}
+
 static void objects_are_no_folders(void **state)
 {
     struct bench *bench = *state;
@@ -537,6 +572,7 @@ int main(void)
         TEST(without_links_the_object_is_its_own),
         TEST(adopting),
         TEST(another_object_is_not_adopted),
+        TEST(objects_without_sums),
         TEST(objects_are_no_folders),
         TEST(hostile_keys),
         TEST(hostile_links),
