@@ -153,7 +153,8 @@ class Run(Case):
                    "keep": {"put": {"file": "part", "key": "part", "move": True}, "on": {"ok": "gone"}},
                    "gone": {"run": {"argv": ["test", "!", "-e", "part"]},
                             "on": {"ok": "wait", "failed": "done"}},
-                   "wait": {"run": {"argv": ["sh", "-c", "sleep 1; exit 1"]}, "on": {"ok": "done"}}}}}
+                   "wait": {"run": {"argv": ["sh", "-c", "sleep 1; exit 1"]}, "on": {"ok": "done"}},
+                   "done": {"quit": {}}}}}
         self.job.write_text(json.dumps(job))
         said = excamera("run", self.job, "--trace", self.folder / "trace", expect=1).stderr
         self.assertIn("task not deterministic", said)
