@@ -195,7 +195,6 @@ static int add_job(struct local *local, struct error *error)
         .store = local->objects,
         .journal = local->journal,
         .keep = local->keep,
-        .one_machine = options->launch == NULL,
         .workers = options->workers,
         .spare = options->spare,
         .slots = options->slots,

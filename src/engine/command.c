@@ -398,6 +398,7 @@ static int open_local(uv_loop_t *loop, const struct engine_choice *choice, const
     if (code < 0)
         return code;
     command->scrubbed = true;
+    command->engine.limits.same_machine = true;
     *engine = &command->engine;
     return 0;
 }

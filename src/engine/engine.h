@@ -12,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -53,6 +54,7 @@ struct engine_limits {
     double price_second; /* of a worker's running */
     double price_start;  /* of each start */
     size_t document;     /* bytes that one may have */
+    bool same_machine;   /* its workers run on this one, and see its files */
 };
 
 /* Makes the engine of a choice. `program` is the path of excamera, for workers that are started on this

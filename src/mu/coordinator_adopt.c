@@ -84,7 +84,7 @@ void coordinator_adopt(struct coordinator_job *job, const struct ledger_order *o
     adoption->attempt = order->attempt;
     adoption->since = uv_now(loop);
     adoption->identity.size = order->identity.size;
-    adoption->identity.unsummed = order->identity.unsummed || job->options.one_machine;
+    adoption->identity.unsummed = order->identity.unsummed || job->one_machine;
     memcpy(adoption->identity.sha256, order->identity.sha256, sizeof adoption->identity.sha256);
     strcpy(adoption->key, order->key);
     uv_timer_init(loop, &adoption->timer);

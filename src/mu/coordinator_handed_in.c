@@ -162,7 +162,6 @@ static int add(struct handed_in *job, const char *store, struct error *error)
         .journal = journal,
         .authority = authority,
         .elsewhere = true,
-        .one_machine = from->launch == NULL,
         .workers = settings->workers > 0 ? limit(settings->workers, most) : most,
         .spare = limit(settings->spare, most),
         .slots = settings->slots > 0 ? limit(settings->slots, INVOCATION_MOST_SLOTS) : from->slots,

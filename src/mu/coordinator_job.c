@@ -241,6 +241,9 @@ static int open_job(struct coordinator_job *job, struct error *error)
         code = coordinator_register_job(job, error);
     if (code == 0)
         code = store_open(job->coordinator->loop, job->options.store, &job->store, error);
+    if (code == 0)
+        job->one_machine =
+            engine_limits(job->coordinator->engine)->same_machine && store_is_folder(job->store);
     return code;
 }
 

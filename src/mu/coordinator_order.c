@@ -62,7 +62,7 @@ static Mu__Put *fill_put(struct parts *parts, const struct coordinator_job *job,
 {
     mu__put__init(&parts->put);
     parts->put.move = what->move;
-    parts->put.unsummed = job->options.one_machine;
+    parts->put.unsummed = job->one_machine;
     parts->put.key = (char *)what->key;
     parts->put.file = (char *)what->file;
     return &parts->put;

@@ -136,6 +136,9 @@ struct coordinator_job {
     uint64_t epoch;
     struct ledger *ledger;
     struct store *store;
+    bool
+        one_machine; /* the workers run on this one, and the store is a folder of it: objects that never
+                         leave its disks are known by their sizes, and compared when they come again */
     struct journal *journal;
     struct certificate *authority; /* of its workers */
     struct tls_domain *domain;

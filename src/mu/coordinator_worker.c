@@ -188,7 +188,7 @@ static void take_outcome(const struct coordinator_job *job, const Mu__Outcome *o
         length = WIRE_TAIL_MOST;
     snprintf(said->printed, sizeof said->printed, "%.*s", (int)length,
              length > 0 ? (const char *)outcome->stderr_tail.data : "");
-    bool known = take_identity(outcome->identity, job->options.one_machine, &said->identity);
+    bool known = take_identity(outcome->identity, job->one_machine, &said->identity);
     said->outcome = (struct ledger_outcome){
         .outcome = outcome->result == MU__OUTCOME__RESULT__OK        ? JOB_OK
                    : outcome->result == MU__OUTCOME__RESULT__TIMEOUT ? JOB_TIMEOUT

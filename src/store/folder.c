@@ -100,7 +100,8 @@ static int open_root(const char *path)
 
 int folder_open(const char *path, struct store **store, struct error *error)
 {
-    static const struct store_methods methods = {.start = start, .close = folder_close};
+    static const struct store_methods methods = {
+        .is_folder = true, .start = start, .close = folder_close};
     int root = open_root(path);
     if (root < 0)
         return error_set(error, root, "cannot open the store %s: %s", path,

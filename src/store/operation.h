@@ -38,6 +38,7 @@ struct store_operation {
 };
 
 struct store_methods {
+    bool is_folder;
     /* Begins an operation, which must end in one call of store_finish() later. */
     void (*start)(struct store_operation *operation);
     /* Frees the store, its base too, then calls closed(opaque) from the loop. Nothing is under way. */

@@ -124,6 +124,11 @@ int store_open(uv_loop_t *loop, const char *place, struct store **result, struct
     return 0;
 }
 
+bool store_is_folder(const struct store *store)
+{
+    return store->methods->is_folder;
+}
+
 const char *store_place(const struct store *store)
 {
     return store->place;

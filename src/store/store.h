@@ -65,6 +65,7 @@ typedef void store_done(void *opaque, const struct store_result *result);
 
 /* `place` is a folder's path or file:// URL; the folder is made if its parent is there. */
 int store_open(uv_loop_t *loop, const char *place, struct store **store, struct error *error);
+bool store_is_folder(const struct store *store);
 /* As it was given. */
 const char *store_place(const struct store *store);
 /* Cancels what is under way; when all of it was called back, frees the store and calls `closed` from the
