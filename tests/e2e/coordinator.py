@@ -231,6 +231,8 @@ class Coordinator(Case):
     def test_ended_and_started_again(self):
         self.need(NORMAL)
         self.go_on(lambda server: self.assertEqual(server.kill(signal.SIGTERM), 0))
+        # Who gathers the parts was parked at the point where it waited for one.
+        self.assertTrue(self.lines(actor="collect", kind="run", outcome="parked"))
 
     def test_long_journal(self):
         # What members that are done were told is left out when the journal has grown.

@@ -4,6 +4,7 @@ them, as `all.py Stores schedule_17`."""
 import connections
 import coordinators
 import hosts
+import lives
 import schedules
 import servers
 import stores
@@ -11,4 +12,4 @@ import workers
 from subject import main
 
 # Those that wait longest come first.
-main(stores, schedules, workers, servers, hosts, coordinators, connections)
+main(stores, lives, schedules, workers, servers, hosts, coordinators, connections)

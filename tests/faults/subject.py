@@ -44,6 +44,7 @@ class Job:
     """One job, which may be started again after its coordinator has ended."""
 
     ends_workers = True  # with the job
+    file = JOB
 
     def __init__(self, folder, clip, workers=5, prefix=(), worker_prefix=(), options=(), store=None):
         self.folder = pathlib.Path(folder)
@@ -70,7 +71,7 @@ class Job:
         self.processes = self.folder / f"workers-{self.starts}"
         self.processes.mkdir()
         launch = [LAUNCH, self.processes, "{worker}", *self.worker_prefix, EXCAMERA, "worker", "--invocation", "-"]
-        command = [*self.prefix, EXCAMERA, "run", JOB, *self.choices(), "--workers", self.workers, "--store",
+        command = [*self.prefix, EXCAMERA, "run", self.file, *self.choices(), "--workers", self.workers, "--store",
                    self.store, "--trace", self.trace, "--engine", "command", "--engine-opt",
                    "command=" + " ".join(map(quote, launch)), "-v", *self.options]
         with open(self.said, "wb") as said:
