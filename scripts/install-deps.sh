@@ -6,7 +6,7 @@ set -eu
 
 build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev libavcodec-dev
        libavutil-dev libswscale-dev libswresample-dev libuv1-dev libjansson-dev libxxhash-dev
-       libssl-dev libzstd-dev libcurl4-openssl-dev libexpat1-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
+       libssl-dev libzstd-dev libcurl4-openssl-dev libinih-dev libexpat1-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
 demo="$build ffmpeg"
 test="$demo libfuse3-dev fuse3 libmicrohttpd-dev python3 python3-jsonschema python3-botocore openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"

@@ -22,7 +22,7 @@ from workshop import ARCHITECTURES, Failure, Workshop
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PACKAGES = """
-    ca-certificates libarchive-dev libc6-dev libexpat1-dev libjansson-dev libopus-dev libprotobuf-c-dev libssl-dev libuv1-dev
+    ca-certificates libarchive-dev libc6-dev libexpat1-dev libinih-dev libjansson-dev libopus-dev libprotobuf-c-dev libssl-dev libuv1-dev
     libvpx-dev libxxhash-dev libzstd-dev linux-libc-dev zlib1g-dev""".split()
 MOST_BYTES = 40 * 1000 * 1000
 

@@ -6,7 +6,13 @@
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
+#include <getopt.h>
+
 enum { EXIT_USAGE = 2 };
+
+/* What those that use the profile file take, behind the last one a name that is NULL. */
+extern const struct option encode_options_taken[], run_options_taken[], coordinator_options_taken[],
+    jobs_options_taken[];
 
 int command_encode(int argc, char **argv);
 int command_task(int argc, char **argv);

@@ -51,6 +51,7 @@ static const char usage[] =
     "      --scratch DIR    absolute: where workers keep their files; TMPDIR or /var/tmp by "
     "default\n"
     "      --trace FILE     writes what happens, a line of JSON each\n"
+    "      --profile NAME   options of ~/.config/excamera/config, as excamera(1) tells\n"
     "  -v, --verbose        tells of jobs and workers\n"
     "  -h, --help           this text\n"
     "\n"
@@ -319,29 +320,30 @@ static bool take_option(struct service *service, int option)
     }
 }
 
+const struct option coordinator_options_taken[] = {
+    {"keys", required_argument, NULL, 'k'},
+    {"state", required_argument, NULL, 's'},
+    {"listen", required_argument, NULL, 'l'},
+    {"rendezvous", required_argument, NULL, 'r'},
+    {"rendezvous-patience", required_argument, NULL, 'R'},
+    {"workers", required_argument, NULL, 'w'},
+    {"slots", required_argument, NULL, 'S'},
+    ENGINE_CHOICE_OPTIONS,
+    {"launch-patience", required_argument, NULL, 'P'},
+    {"price", required_argument, NULL, 'p'},
+    {"scratch", required_argument, NULL, 'c'},
+    {"trace", required_argument, NULL, 't'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 /* EXIT_SUCCESS to go on, -1 where all has been said. */
 static int take_options(struct service *service, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"keys", required_argument, NULL, 'k'},
-        {"state", required_argument, NULL, 's'},
-        {"listen", required_argument, NULL, 'l'},
-        {"rendezvous", required_argument, NULL, 'r'},
-        {"rendezvous-patience", required_argument, NULL, 'R'},
-        {"workers", required_argument, NULL, 'w'},
-        {"slots", required_argument, NULL, 'S'},
-        ENGINE_CHOICE_OPTIONS,
-        {"launch-patience", required_argument, NULL, 'P'},
-        {"price", required_argument, NULL, 'p'},
-        {"scratch", required_argument, NULL, 'c'},
-        {"trace", required_argument, NULL, 't'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "vh", coordinator_options_taken, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return -1;

@@ -36,7 +36,7 @@ enum option_id {
     OPTION_COST,
 };
 
-static const struct option long_options[] = {
+const struct option encode_options_taken[] = {
     {"output", required_argument, NULL, 'o'},
     {"chunk", required_argument, NULL, 'N'},
     {"batch", required_argument, NULL, 'x'},
@@ -110,6 +110,7 @@ static void usage(void)
         "      --trace FILE       write what happens, a line of JSON each\n"
         "      --time SECONDS     give up after so long\n"
         "      --json             print the summary as JSON, to standard output\n"
+        "      --profile NAME     options of ~/.config/excamera/config, as excamera(1) tells\n"
         "  -Q, --quiet            print nothing but errors\n"
         "  -v, --verbose          tell of workers that come to grief\n"
         "\n"
@@ -246,7 +247,7 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
 {
     argv[0] = "excamera encode"; /* what getopt's own messages begin with */
     int id;
-    while ((id = getopt_long(argc, argv, "o:N:x:q:j:vQh", long_options, NULL)) != -1)
+    while ((id = getopt_long(argc, argv, "o:N:x:q:j:vQh", encode_options_taken, NULL)) != -1)
         if (!take_option(id, line))
             return false;
     if (line->help)

@@ -59,13 +59,14 @@ static int fail(const struct command *command, const struct error *error)
     return EXIT_FAILURE;
 }
 
+const struct option jobs_options_taken[] = {SUBMIT_OPTIONS, {"help", no_argument, NULL, 'h'}, {0}};
+
 /* EXIT_SUCCESS to go on, -1 where all has been said. */
 static int take_options(struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {SUBMIT_OPTIONS, {"help", no_argument, NULL, 'h'}, {0}};
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", jobs_options_taken, NULL)) != -1) {
         if (option == 'h') {
             fputs(command->usage, stdout);
             return -1;

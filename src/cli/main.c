@@ -6,28 +6,32 @@
 
 #include "cli/commands.h"
 #include "cli/lambda.h"
+#include "cli/profile.h"
 
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *purpose;
+    const struct option *options; /* NULL: it does not use the profile file */
 };
 
 static const struct command commands[] = {
-    {"encode", command_encode, "encode a film as VP8, in many small pieces at once"},
-    {"run", command_run, "run a job of any kind that a file describes"},
-    {"task", command_task, "run one step of an encode by hand"},
-    {"vp8", command_vp8, "decode VP8 streams and look into their frames"},
-    {"compare", command_compare, "measure how like two films are: SSIM and PSNR"},
-    {"keys", command_keys, "make the certificates of a deployment"},
-    {"coordinator", command_coordinator, "run jobs that are handed in, several at a time"},
-    {"jobs", command_jobs, "list a coordinator's jobs"},
-    {"watch", command_watch, "attach to a job that was handed in"},
-    {"cancel", command_cancel, "end a job that was handed in"},
-    {"clean", command_clean, "remove what jobs that are over have left"},
-    {"rendezvous", command_rendezvous, "serve as the place where workers meet"},
-    {"lambda", command_lambda, "set up and serve workers on AWS Lambda"},
-    {"worker", command_worker, "work for a coordinator: what engines start"},
+    {"encode", command_encode, "encode a film as VP8, in many small pieces at once",
+     encode_options_taken},
+    {"run", command_run, "run a job of any kind that a file describes", run_options_taken},
+    {"task", command_task, "run one step of an encode by hand", NULL},
+    {"vp8", command_vp8, "decode VP8 streams and look into their frames", NULL},
+    {"compare", command_compare, "measure how like two films are: SSIM and PSNR", NULL},
+    {"keys", command_keys, "make the certificates of a deployment", NULL},
+    {"coordinator", command_coordinator, "run jobs that are handed in, several at a time",
+     coordinator_options_taken},
+    {"jobs", command_jobs, "list a coordinator's jobs", jobs_options_taken},
+    {"watch", command_watch, "attach to a job that was handed in", jobs_options_taken},
+    {"cancel", command_cancel, "end a job that was handed in", jobs_options_taken},
+    {"clean", command_clean, "remove what jobs that are over have left", jobs_options_taken},
+    {"rendezvous", command_rendezvous, "serve as the place where workers meet", NULL},
+    {"lambda", command_lambda, "set up and serve workers on AWS Lambda", NULL},
+    {"worker", command_worker, "work for a coordinator: what engines start", NULL},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -67,6 +71,21 @@ static bool is_bootstrap(const char *path)
     return strcmp(slash != NULL ? slash + 1 : path, "bootstrap") == 0;
 }
 
+static int run(const struct command *command, int argc, char **argv)
+{
+    static const struct option *const all[] = {encode_options_taken, run_options_taken,
+                                               coordinator_options_taken, jobs_options_taken, NULL};
+    char **made;
+    if (command->options == NULL)
+        return command->run(argc, argv);
+    argc = profile_apply(argc, argv, command->options, all, &made);
+    if (argc < 0)
+        return EXIT_USAGE;
+    int status = command->run(argc, made);
+    profile_release(made);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 1 && is_bootstrap(argv[0]))
@@ -88,5 +107,5 @@ int main(int argc, char **argv)
                 argv[1]);
         return EXIT_USAGE;
     }
-    return command->run(argc - 1, argv + 1);
+    return run(command, argc - 1, argv + 1);
 }

@@ -53,6 +53,7 @@ static const char usage[] =
     "      --dry-run     only checks the job, and prints its machine in graphviz's DOT language\n"
     "      --draw FILE   draws the machine: to FILE.dot, or FILE.svg where graphviz is installed\n"
     "      --print JOB   prints a job of this program: encode\n"
+    "      --profile NAME options of ~/.config/excamera/config, as excamera(1) tells\n"
     "  -v, --verbose     tells of workers that come to grief\n"
     "  -h, --help        this text\n"
     "\n"
@@ -310,31 +311,32 @@ static bool take_choice(struct run *run, char *word)
     return true;
 }
 
+const struct option run_options_taken[] = {
+    {"workers", required_argument, NULL, 'w'},
+    {"slots", required_argument, NULL, 's'},
+    {"window", required_argument, NULL, 'W'},
+    {"store", required_argument, NULL, 'S'},
+    {"trace", required_argument, NULL, 't'},
+    {"keep", required_argument, NULL, 'k'},
+    {"draw", required_argument, NULL, 'd'},
+    {"print", required_argument, NULL, 'p'},
+    ENGINE_CHOICE_OPTIONS,
+    {"spare", required_argument, NULL, 'e'},
+    {"time", required_argument, NULL, 'T'},
+    {"cost", required_argument, NULL, 'C'},
+    SUBMIT_OPTIONS,
+    {"dry-run", no_argument, NULL, 'n'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 int command_run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"workers", required_argument, NULL, 'w'},
-        {"slots", required_argument, NULL, 's'},
-        {"window", required_argument, NULL, 'W'},
-        {"store", required_argument, NULL, 'S'},
-        {"trace", required_argument, NULL, 't'},
-        {"keep", required_argument, NULL, 'k'},
-        {"draw", required_argument, NULL, 'd'},
-        {"print", required_argument, NULL, 'p'},
-        ENGINE_CHOICE_OPTIONS,
-        {"spare", required_argument, NULL, 'e'},
-        {"time", required_argument, NULL, 'T'},
-        {"cost", required_argument, NULL, 'C'},
-        SUBMIT_OPTIONS,
-        {"dry-run", no_argument, NULL, 'n'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     struct run run = {0};
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "vh", run_options_taken, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return EXIT_SUCCESS;
