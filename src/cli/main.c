@@ -75,14 +75,13 @@ static int run(const struct command *command, int argc, char **argv)
 {
     static const struct option *const all[] = {encode_options_taken, run_options_taken,
                                                coordinator_options_taken, jobs_options_taken, NULL};
+    struct arena words = {0};
     char **made;
     if (command->options == NULL)
         return command->run(argc, argv);
-    argc = profile_apply(argc, argv, command->options, all, &made);
-    if (argc < 0)
-        return EXIT_USAGE;
-    int status = command->run(argc, made);
-    profile_release(made);
+    argc = profile_apply(argc, argv, command->options, all, &words, &made);
+    int status = argc < 0 ? EXIT_USAGE : command->run(argc, made);
+    arena_free(&words);
     return status;
 }
 

@@ -13,12 +13,13 @@ enum { LONGEST_LINE = 4096, MOST_ENTRIES = 1024 };
 enum level { LEVEL_DEFAULT, LEVEL_PROFILE, LEVEL_COMMAND_LINE };
 
 struct entry {
-    char *section, *key, *value;
+    const char *section, *key, *value;
 };
 
 struct profile {
+    struct arena *words;
     const struct option *const *all;
-    char *path;
+    const char *path;
     FILE *file;
     int line;
     struct entry entry[MOST_ENTRIES];
@@ -32,6 +33,26 @@ static bool fail(struct profile *profile, const char *what, const char *word)
         fprintf(stderr, "excamera: %s:%d: %s%s\n", profile->path, profile->line, what, word);
     profile->failed = true;
     return false;
+}
+
+static int no_memory(void)
+{
+    fprintf(stderr, "excamera: out of memory\n");
+    return -1;
+}
+
+static char *keep(struct arena *words, const char *text)
+{
+    return arena_copy(words, text, strlen(text));
+}
+
+/* `first`, `second` and `third`, one behind the other; NULL when out of memory. */
+static char *join(struct arena *words, const char *first, const char *second, const char *third)
+{
+    char *text = arena_alloc(words, strlen(first) + strlen(second) + strlen(third) + 1, 1);
+    if (text != NULL)
+        stpcpy(stpcpy(stpcpy(text, first), second), third);
+    return text;
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -73,7 +94,8 @@ static int on_entry(void *opaque, const char *section, const char *key, const ch
     if (profile->entries == MOST_ENTRIES)
         return fail(profile, "too many lines", "");
     struct entry *entry = &profile->entry[profile->entries++];
-    *entry = (struct entry){strdup(section), strdup(key), strdup(value)};
+    *entry = (struct entry){keep(profile->words, section), keep(profile->words, key),
+                            keep(profile->words, value)};
     return entry->section != NULL && entry->key != NULL && entry->value != NULL
                ? 1
                : fail(profile, "out of memory", "");
@@ -111,14 +133,12 @@ static bool read_file(struct profile *profile)
     return wrong == 0 && !profile->failed;
 }
 
-static char *find_path(void)
+static char *find_path(struct arena *words)
 {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    char *path;
-    int length = config != NULL && config[0] == '/'
-                     ? asprintf(&path, "%s/excamera/config", config)
-                     : asprintf(&path, "%s/.config/excamera/config", home != NULL ? home : "");
-    return length < 0 ? NULL : path;
+    if (config != NULL && config[0] == '/')
+        return join(words, config, "/excamera/config", "");
+    return join(words, home != NULL ? home : "", "/.config/excamera/config", "");
 }
 
 /* ---- What counts --------------------------------------------------------------------------- */
@@ -223,15 +243,20 @@ static bool counts(const struct making *making, const struct entry *entry)
  * `*failed`. */
 static char *make_word(const struct making *making, const struct entry *entry, bool *failed)
 {
+    struct arena *words = making->profile->words;
     bool set = true;
-    char *word = NULL;
-    int length = 0;
-    if (find_option(making->options, entry->key)->has_arg != no_argument)
-        length = asprintf(&word, "--%s=%s", entry->key, entry->value);
-    else if (is_flag_value(entry->value, &set) && set)
-        length = asprintf(&word, "--%s", entry->key);
-    *failed |= length < 0;
-    return length > 0 ? word : NULL;
+    char *word;
+    if (find_option(making->options, entry->key)->has_arg == no_argument) {
+        is_flag_value(entry->value, &set);
+        if (!set)
+            return NULL;
+        word = join(words, "--", entry->key, "");
+    } else {
+        word = join(words, "--", entry->key, "=");
+        word = word != NULL ? join(words, word, entry->value, "") : NULL;
+    }
+    *failed |= word == NULL;
+    return word;
 }
 
 /* The command, what [default] says, what the profile says, and the user's own words. */
@@ -239,7 +264,7 @@ static int make_line(const struct making *making, char **made)
 {
     bool failed = false;
     int count = 0;
-    made[count++] = strdup(making->argv[0]);
+    made[count++] = making->argv[0];
     for (int level = LEVEL_DEFAULT; level <= LEVEL_PROFILE; level++) {
         for (int i = 0; i < making->profile->entries; i++) {
             const struct entry *entry = &making->profile->entry[i];
@@ -251,12 +276,8 @@ static int make_line(const struct making *making, char **made)
         }
     }
     for (int i = 1; i < making->argc; i++)
-        made[count++] = strdup(making->argv[i]);
-    for (int i = 0; i < count; i++)
-        failed |= made[i] == NULL;
-    if (failed)
-        fprintf(stderr, "excamera: out of memory\n");
-    return failed ? -1 : count;
+        made[count++] = making->argv[i];
+    return failed ? no_memory() : count;
 }
 
 /* Takes --profile out of the words; `*name` is what it says, or NULL. */
@@ -288,11 +309,9 @@ static bool take_name(struct making *making, const char **name)
 static bool find_section(struct making *making, const char *name)
 {
     const struct profile *profile = making->profile;
-    if (asprintf(&making->section, "profile %s", name) < 0) {
-        making->section = NULL;
-        fprintf(stderr, "excamera: out of memory\n");
-        return false;
-    }
+    making->section = join(profile->words, "profile ", name, "");
+    if (making->section == NULL)
+        return no_memory() == 0;
     for (int i = 0; i < profile->entries; i++)
         if (level_of(making, &profile->entry[i]) == LEVEL_PROFILE)
             return true;
@@ -307,45 +326,24 @@ static int make(struct making *making, struct profile *profile, char ***made)
     if (!take_name(making, &name) || !read_file(profile) ||
         (name != NULL && !find_section(making, name)))
         return -1;
-    *made = calloc((size_t)(making->argc + profile->entries) + 1, sizeof **made);
-    if (*made == NULL)
-        fprintf(stderr, "excamera: out of memory\n");
-    int count = *made != NULL ? make_line(making, *made) : -1;
-    if (count < 0)
-        profile_release(*made);
-    return count;
+    size_t most = (size_t)(making->argc + profile->entries) + 1;
+    *made = arena_alloc(profile->words, most, sizeof **made);
+    return *made != NULL ? make_line(making, *made) : no_memory();
 }
 
 int profile_apply(int argc, char **argv, const struct option *options,
-                  const struct option *const *all, char ***made)
+                  const struct option *const *all, struct arena *words, char ***made)
 {
-    struct profile *profile = calloc(1, sizeof *profile);
+    struct profile *profile = arena_alloc(words, 1, sizeof *profile);
     struct making making = {.profile = profile, .options = options, .argc = argc};
-    int count = -1;
-    making.argv = calloc((size_t)argc + 1, sizeof *argv);
-    if (profile != NULL && making.argv != NULL && (profile->path = find_path()) != NULL) {
-        profile->all = all;
-        memcpy(making.argv, argv, (size_t)argc * sizeof *argv);
-        count = make(&making, profile, made);
-    } else {
-        fprintf(stderr, "excamera: out of memory\n");
-    }
-    for (int i = 0; profile != NULL && i < profile->entries; i++) {
-        free(profile->entry[i].section);
-        free(profile->entry[i].key);
-        free(profile->entry[i].value);
-    }
-    if (profile != NULL)
-        free(profile->path);
-    free(profile);
-    free(making.section);
-    free(making.argv);
-    return count;
-}
-
-void profile_release(char **made)
-{
-    for (char **word = made; word != NULL && *word != NULL; word++)
-        free(*word);
-    free(made);
+    making.argv = arena_alloc(words, (size_t)argc + 1, sizeof *argv);
+    if (profile == NULL || making.argv == NULL)
+        return no_memory();
+    profile->all = all;
+    profile->words = words;
+    profile->path = find_path(words);
+    if (profile->path == NULL)
+        return no_memory();
+    memcpy(making.argv, argv, (size_t)argc * sizeof *argv);
+    return make(&making, profile, made);
 }

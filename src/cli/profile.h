@@ -18,12 +18,12 @@
 
 #include <getopt.h>
 
-/* Makes the command line with what the file says in it, and without --profile; to be freed, and what is in it too,
- * with profile_release(). `options` are the command's, `all` those of every command that uses the file, behind them
- * NULL. Returns the new argc; prints a sentence and returns -1 where the file is wrong or has no such profile. */
+#include "util/arena.h"
+
+/* Makes the command line with what the file says in it, and without --profile, in `words`, also where it fails.
+ * `options` are the command's, `all` those of every command that uses the file, behind them NULL. Returns the new
+ * argc; prints a sentence and returns -1 where the file is wrong or has no such profile. */
 int profile_apply(int argc, char **argv, const struct option *options,
-                  const struct option *const *all, char ***made);
-/* Of profile_apply(). */
-void profile_release(char **made);
+                  const struct option *const *all, struct arena *words, char ***made);
 
 #endif
