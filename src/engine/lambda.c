@@ -284,9 +284,10 @@ static void on_timer(uv_timer_t *timer)
 /* Gives away what can be given. Only from the loop, since it has events. */
 static void look(struct lambda *lambda)
 {
-    uint64_t wait = 0;
+    uint64_t wait = 0; /* as choose() has it; 0 where something under way has to end first */
     for (struct start *start; !lambda->closing && (start = first(&lambda->queue)) != NULL;) {
         struct region *region = NULL;
+        wait = 0;
         if (start->unwanted) {
             end(start, "was not needed any more");
             continue;

@@ -49,6 +49,12 @@ class Works(Lambda):
         self.assertEqual(films[0], films[1])
         self.assertGreaterEqual(service.fates["run"], 3)
 
+    def test_more_than_there_are_connections(self):
+        """No more than 64 are under way at once. Here most are lost, so as not to start 100 processes."""
+        service = Service(self, self.bootstrap, fate=lambda _: "run" if service.fates["run"] < 3 else "lost")
+        self.run_ring(service, members=100, workers=100)
+        self.assertGreaterEqual(service.fates["run"], 3)
+
     def test_alias_and_regions(self):
         """Each region is given its part, also where another one refuses."""
         service = Service(self, self.bootstrap)
