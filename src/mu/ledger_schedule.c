@@ -318,10 +318,12 @@ static bool resolve_first(struct ledger *ledger)
     return false;
 }
 
+/* Where waiting is paid for, workers come only when somebody is found who could do something. */
 static bool all_wait(const struct ledger *ledger)
 {
     return ledger->attempts + ledger->parked_count > 0 && ledger->waiting == ledger->attempts &&
-           ledger->coming == 0 && list_empty(&ledger->ready) && !list_empty(&ledger->seats);
+           ledger->coming == 0 && list_empty(&ledger->ready) &&
+           (!list_empty(&ledger->seats) || ledger->limits.idle_ms > 0);
 }
 
 static void finish_if_done(struct ledger *ledger)

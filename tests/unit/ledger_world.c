@@ -464,13 +464,22 @@ static void lose(struct world *world, int seat)
     ledger_lost(world->ledger, worker, world->now);
 }
 
+/* Where waiting is paid for, no more come than there are actors that could go on. */
+static bool is_wanted(struct world *world)
+{
+    int present = 0;
+    for (int i = 0; i < WORKERS; i++)
+        present += world->there[i];
+    return world->limits.idle_ms == 0 || present < ledger_runnable(world->ledger, WORKERS);
+}
+
 /* That a worker has left when its commands should have ended. */
 enum { MARGIN = 500 };
 
 static void come_and_go(struct world *world)
 {
     int seat = (int)draw(world, WORKERS);
-    if (!world->there[seat]) {
+    if (!world->there[seat] && is_wanted(world)) {
         world->there[seat] = true;
         world->retired[seat] = false;
         world->number[seat] = ++world->workers_made;
@@ -479,7 +488,7 @@ static void come_and_go(struct world *world)
             world->until[seat] = world->now + world->life + draw(world, (uint32_t)world->life);
         ledger_joined(world->ledger, world->number[seat], 1 + seat % 2, world->until[seat],
                       world->now);
-    } else if (world->loss && draw(world, (uint32_t)world->loss) == 0) {
+    } else if (world->there[seat] && world->loss && draw(world, (uint32_t)world->loss) == 0) {
         lose(world, seat);
     }
     if (world->there[seat] && world->retirement && draw(world, (uint32_t)world->retirement) == 0) {

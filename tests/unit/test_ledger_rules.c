@@ -869,6 +869,21 @@ static void who_only_waits_ends(void **state)
     desk_free(desk);
 }
 
+/* Those who are needed are known before there is a worker, since none comes for those who only wait. */
+static void somebody_is_needed(void **state)
+{
+    static const char at[] = "{\"state\": \"hear\", \"tries\": 0, \"set\": {}}";
+    const struct ledger_limits limits = {.window = 1, .idle_ms = 1000};
+    const struct ledger_identity identity = identity_of("a");
+    struct desk *desk = desk_new(PAIR, &limits);
+    assert_int_equal(ledger_replay_parked(desk->ledger, "a", 3, at, "b", "m", &identity), 0);
+    tick(desk, 1);
+    assert_int_equal(ledger_runnable(desk->ledger, 9), 1);
+    join(desk, 1);
+    end(desk, "b", JOB_RUN, JOB_OK);
+    desk_free(desk);
+}
+
 /* Who comes first leaves something for those who come. */
 static void others_are_expected(void **state)
 {
@@ -910,6 +925,7 @@ int main(void)
         cmocka_unit_test(commands_that_take_too_long),
         cmocka_unit_test(who_only_waits_ends),
         cmocka_unit_test(others_are_expected),
+        cmocka_unit_test(somebody_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
