@@ -10,6 +10,7 @@
 #include "encode/tasks.h"
 #include "encode/times.h"
 #include "util/await.h"
+#include "util/output.h"
 
 enum { NAME_SIZE = 40 };
 
@@ -20,20 +21,47 @@ struct join {
     int64_t chunks, batches, unentered;
 };
 
-static int add_files(struct join *join, const char *times_path, const char *chunk_path,
-                     struct error *error)
+/* What comes in for a chunk. It stays until the film is complete, so that a join that was ended half way goes on
+ * with what it has. */
+struct coming {
+    char times[NAME_SIZE], chunk[NAME_SIZE];
+};
+
+static void name_coming(int64_t number, struct coming *files)
+{
+    snprintf(files->times, sizeof files->times, "times-%06" PRId64 ".json", number);
+    snprintf(files->chunk, sizeof files->chunk, "chunk-%06" PRId64 ".ivf", number);
+}
+
+static void remove_all(int64_t chunks)
+{
+    for (int64_t number = 0; number <= chunks; number++) {
+        struct coming files;
+        name_coming(number, &files);
+        unlink(files.times);
+        unlink(files.chunk);
+    }
+}
+
+/* Files that are there are whole. */
+static int await_file(const char *point, int64_t number, const char *path, struct error *error)
+{
+    return access(path, F_OK) == 0 ? 0 : await_point(point, number, error);
+}
+
+static int add_files(struct join *join, const struct coming *files, struct error *error)
 {
     struct times times;
-    int code = await_point("times", join->chunks, error);
+    int code = await_file("times", join->chunks, files->times, error);
     if (code >= 0)
-        code = times_read(times_path, &times, error);
+        code = times_read(files->times, &times, error);
     if (code < 0)
         return code;
     if (join->chunks == 0)
         join->info = times.info;
-    code = await_point("chunk", join->chunks, error);
+    code = await_file("chunk", join->chunks, files->chunk, error);
     if (code >= 0)
-        code = assembly_add(join->assembly, &join->info, chunk_path, &times.chunk, error);
+        code = assembly_add(join->assembly, &join->info, files->chunk, &times.chunk, error);
     free(times.chunk.time);
     join->chunks++;
     join->unentered = times.unentered;
@@ -44,13 +72,9 @@ static int add_files(struct join *join, const char *times_path, const char *chun
 /* Appends the next chunk. 1, or 0 if it was the film's last. */
 static int add_chunk(struct join *join, struct error *error)
 {
-    char times[NAME_SIZE], chunk[NAME_SIZE];
-    snprintf(times, sizeof times, "times-%06" PRId64 ".json", join->chunks);
-    snprintf(chunk, sizeof chunk, "chunk-%06" PRId64 ".ivf", join->chunks);
-    int code = add_files(join, times, chunk, error);
-    unlink(times);
-    unlink(chunk);
-    return code;
+    struct coming files;
+    name_coming(join->chunks, &files);
+    return add_files(join, &files, error);
 }
 
 static int write_summary(const char *path, const struct join *join,
@@ -79,12 +103,15 @@ int task_join(const struct task_options *options, struct error *error)
                     .to_the_end = options->frames == 0},
     };
     struct assembly_totals totals;
+    if (await_is_answered())
+        output_sweep();
     int code = assembly_open(&join.options, &join.assembly, error);
     if (code < 0)
         return code;
     do
         code = add_chunk(&join, error);
     while (code > 0);
+    remove_all(join.chunks);
     if (code < 0) {
         assembly_abort(join.assembly);
         return code;

@@ -30,6 +30,9 @@ enum { AWAIT_READY = 0, AWAIT_DONE = 1 };
 /* True for 1 to AWAIT_NAME characters of printable ASCII without spaces. */
 bool await_is_name(const char *name);
 
+/* Whether somebody answers: the command is run in a folder that is its own alone. */
+bool await_is_answered(void);
+
 /* Waits at the point. `number` may be AWAIT_NO_NUMBER. Returns AWAIT_READY or AWAIT_DONE; without
  * XC_CONTROL, in a command started by hand, AWAIT_READY at once. Fails with -ECANCELED where it will not
  * be done, -EPIPE where nobody answers any more, -EINVAL for what can be no point. */

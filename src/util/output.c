@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,4 +202,14 @@ void output_abort(struct output *output)
     if (output->renames)
         unlink(output->temporary);
     output_free(output);
+}
+
+void output_sweep(void)
+{
+    glob_t found;
+    if (glob(".excamera-*.part", 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        unlink(found.gl_pathv[i]);
+    globfree(&found);
 }

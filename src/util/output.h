@@ -29,4 +29,8 @@ int output_commit_unsynced(struct output *output, struct error *error);
 /* Removes the temporary file and frees `output`; NULL is allowed. */
 void output_abort(struct output *output);
 
+/* Removes the temporary files in the current folder: those of processes that were killed. For when nobody else
+ * writes there. */
+void output_sweep(void);
+
 #endif

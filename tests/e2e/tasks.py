@@ -222,7 +222,6 @@ class AtPoints(Case):
 
             def bring(point, number, file):
                 asked.append((point, number))
-                self.assertEqual(self.files(), [] if point == "times" else [f"times-{number:06d}.json"])
                 shutil.copy(stock / file, self.work)
             self.assertEqual(self.join("job.ivf", bring), (0, ""))
             self.assertEqual(asked, [(point, number) for number in range(4)
@@ -230,6 +229,22 @@ class AtPoints(Case):
             self.assertEqual(self.files(), [])
             self.assertEqual((self.folder / "job.ivf").read_bytes(),
                              (self.folder / "hand.ivf").read_bytes())
+        with self.subTest("ended half way, and begun anew"):
+            join, asked = Points(self.work, "join", output="again.ivf"), []
+            for point, number in join:
+                if (point, number) == ("chunk", 2):
+                    break
+                bring(point, number, f"{point}-{number:06d}.{'json' if point == 'times' else 'ivf'}")
+                join.answer("ready")
+            join.process.kill()
+            join.end()
+            self.assertEqual(len(self.files()), 6)  # five that came, and an unfinished film
+            asked.clear()
+            self.assertEqual(self.join(self.work / "again.ivf", bring), (0, ""))
+            self.assertEqual(asked, [("chunk", 2), ("times", 3), ("chunk", 3)])
+            self.assertEqual(self.files(), ["again.ivf"])
+            self.assertEqual((self.work / "again.ivf").read_bytes(), (self.folder / "hand.ivf").read_bytes())
+            (self.work / "again.ivf").unlink()
 
         def fail(spoil, words):
             def bring(_, number, file):
