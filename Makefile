@@ -13,7 +13,7 @@ EXCAMERA = $(BUILD)/src/cli/excamera
 SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
 SOURCES = find include src tests -name '*.[ch]'
 
-.PHONY: help demo build lambda test test-all bench bench-framework fmt lint install clean
+.PHONY: help demo build lambda test test-all bench bench-framework bench-engines fmt lint install clean
 
 help:
 	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-all    the same with every size and length: an hour or so"
 	@echo "make bench       bits at equal quality, against one continuous libvpx encode"
 	@echo "make bench-framework   workers that join, messages, hand-over; CLIP=film.mp4 adds an encode's overhead"
+	@echo "make bench-engines   five hundred workers at once on Slurm and others, beside as many empty tasks"
 	@echo "make lambda [ARCH=x86-64|arm64]   the package for AWS Lambda: build/lambda-ARCH.zip"
 	@echo "make fmt, lint   format the C sources; check them"
 	@echo "make install     honours prefix and DESTDIR"
@@ -62,6 +63,11 @@ bench-framework:
 	@$(BUILD)/bench/bench_rendezvous
 	@$(BUILD)/bench/bench_handover $(EXCAMERA)
 	@test -z "$(CLIP)" || bench/overhead.py --excamera $(EXCAMERA) --clip "$(CLIP)"
+
+bench-engines:
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory build
+	@bench/engines.py --excamera $(EXCAMERA)
 
 fmt:
 	@$(SOURCES) | xargs clang-format -i
