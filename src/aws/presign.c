@@ -114,6 +114,8 @@ static void write_query(FILE *stream, const struct aws_presign *presign, const c
     }
     fprintf(stream, "&X-Amz-SignedHeaders=");
     write_header_names(stream, presign, "%3B");
+    if (presign->query != NULL && presign->query[0] != '\0')
+        fprintf(stream, "&%s", presign->query);
 }
 
 static bool canonical_sum(const struct aws_presign *presign, const char *host, const char *query,

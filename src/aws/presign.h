@@ -16,7 +16,8 @@ struct aws_presign {
     const struct aws_credentials *credentials;
     const char *region, *service;
     const char *method;
-    const char *url; /* endpoint and encoded path, no query */
+    const char *url;   /* endpoint and encoded path, no query */
+    const char *query; /* encoded, names in lower case, sorted; NULL for none */
     const struct aws_header
         *headers; /* that the request must have so, sorted by name, `host` left out */
     size_t header_count;

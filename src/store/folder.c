@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of the four threads of libuv's pool, one is left for others: a long copy holds up nobody's sync. */
+#define AT_ONCE 3
+
 int folder_fail(struct store_operation *operation, const char *verb, const char *key, int code)
 {
     const char *place = operation->store->place;
@@ -26,6 +29,7 @@ static void work(uv_work_t *work)
         [STORE_LIST] = folder_list,
         [STORE_DELETE] = folder_delete,
         [STORE_DELETE_PREFIX] = folder_delete_prefix,
+        [STORE_URL] = folder_url,
     };
     struct store_operation *operation = work->data;
     struct folder *folder = (struct folder *)operation->store;
@@ -112,6 +116,7 @@ int folder_open(const char *path, struct store **store, struct error *error)
         return error_set(error, -ENOMEM, "out of memory");
     }
     folder->base.methods = &methods;
+    folder->base.at_once = AT_ONCE;
     folder->root = root;
     *store = &folder->base;
     return 0;

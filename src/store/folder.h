@@ -21,6 +21,7 @@ void folder_put(struct store_operation *operation, int root);
 void folder_adopt(struct store_operation *operation, int root);
 void folder_stat(struct store_operation *operation, int root);
 void folder_delete(struct store_operation *operation, int root);
+void folder_url(struct store_operation *operation, int root);
 /* folder_list.c: */
 void folder_list(struct store_operation *operation, int root);
 void folder_delete_prefix(struct store_operation *operation, int root);

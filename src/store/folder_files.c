@@ -60,25 +60,6 @@ static int fill(struct draft *draft, struct transfer *transfer, bool whole)
     return 0;
 }
 
-static int check_identity(struct store_operation *operation, const char *key,
-                          const struct store_identity *found)
-{
-    const struct store_identity *expected = &operation->expected;
-    char is[SHA256_HEX_SIZE], should_be[SHA256_HEX_SIZE];
-    if (found->size != expected->size)
-        return error_set(&operation->result.error, -EBADMSG,
-                         "%s in the store %s has %llu bytes instead of %llu", key,
-                         operation->store->place, (unsigned long long)found->size,
-                         (unsigned long long)expected->size);
-    if (store_identity_agrees(found, expected))
-        return 0;
-    sha256_hex(found->sha256, is);
-    sha256_hex(expected->sha256, should_be);
-    return error_set(&operation->result.error, -EBADMSG,
-                     "%s in the store %s has another SHA-256 than it should: %s instead of %s", key,
-                     operation->store->place, is, should_be);
-}
-
 /* The draft of a local file: linked where both sides can, else filled. */
 static int get_draft(struct store_operation *operation, int root, struct draft *draft,
                      struct transfer *transfer, bool whole)
@@ -102,7 +83,8 @@ static int get_draft(struct store_operation *operation, int root, struct draft *
                                  : folder_fail(operation, "get", operation->key, code);
     operation->result.identity = transfer->identity;
     operation->result.identity.unsummed = !transfer->sum;
-    return operation->checked ? check_identity(operation, operation->key, &transfer->identity) : 0;
+    return operation->checked ? store_check_identity(operation, operation->key, &transfer->identity)
+                              : 0;
 }
 
 static int get_file(struct store_operation *operation, int root, struct draft *draft,
@@ -270,7 +252,7 @@ static int adopt_attempt(struct store_operation *operation, int folder, const ch
     close(fd);
     if (code < 0)
         return folder_fail(operation, "adopt", operation->attempt, code);
-    code = check_identity(operation, operation->attempt, &operation->result.identity);
+    code = store_check_identity(operation, operation->attempt, &operation->result.identity);
     if (code == 0 && (code = rename_attempt(folder, attempt, name)) < 0)
         folder_fail(operation, "adopt", operation->attempt, code);
     return code;
@@ -303,7 +285,7 @@ static int adopt_again(struct store_operation *operation, int folder, const char
     int code = identify(operation, fd, status, found);
     if (code < 0)
         return folder_fail(operation, "adopt", operation->attempt, code);
-    code = check_identity(operation, operation->key, found);
+    code = store_check_identity(operation, operation->key, found);
     if (code == 0 && found->unsummed)
         code = compare_attempt(operation, folder, attempt, fd);
     if (code != 0 && code != -EBADMSG)
@@ -363,4 +345,11 @@ void folder_delete(struct store_operation *operation, int root)
     }
     if (code < 0 && code != -ENOENT && code != -ENOTDIR && code != -EISDIR)
         folder_fail(operation, "delete", operation->key, code);
+}
+
+/* Whoever may use it reaches the folder himself. */
+void folder_url(struct store_operation *operation, int root)
+{
+    error_set(&operation->result.error, -EOPNOTSUPP, "the store %s is a folder: it has no URLs",
+              operation->store->place);
 }

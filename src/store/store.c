@@ -9,9 +9,6 @@
 #include "store/operation.h"
 #include "util/beneath.h"
 
-/* Of the four threads of libuv's pool, one is left for others: a long copy holds up nobody's sync. */
-#define AT_ONCE 3
-
 static const char key_characters[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 static const char attempt_mark[] = ".attempt-";
@@ -89,13 +86,23 @@ static bool decode_url(char *path)
     return true;
 }
 
-static int open_place(const char *place, struct store **store, struct error *error)
+bool store_is_remote(const char *place)
+{
+    return strncmp(place, "s3://", 5) == 0;
+}
+
+static int open_place(uv_loop_t *loop, const char *place, const struct store_lender *lender,
+                      struct store **store, struct error *error)
 {
     static const char file[] = "file://";
+    if (store_is_remote(place))
+        return s3_open(loop, place, lender, store, error);
     if (strncmp(place, file, strlen(file)) != 0) {
         if (strstr(place, "://") != NULL)
             return error_set(error, -EPROTONOSUPPORT,
-                             "%s: a store is a folder, as a path or a file:// URL", place);
+                             "%s: a store is a folder, as a path or a file:// URL, or in S3 as "
+                             "s3://BUCKET/PREFIX",
+                             place);
         return folder_open(place, store, error);
     }
     char *path = strdup(place + strlen(file));
@@ -108,13 +115,14 @@ static int open_place(const char *place, struct store **store, struct error *err
     return result;
 }
 
-int store_open(uv_loop_t *loop, const char *place, struct store **result, struct error *error)
+int store_open_lent(uv_loop_t *loop, const char *place, const struct store_lender *lender,
+                    struct store **result, struct error *error)
 {
     *result = NULL;
     char *copy = strdup(place);
     if (copy == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    int code = open_place(place, result, error);
+    int code = open_place(loop, place, lender, result, error);
     if (code < 0) {
         free(copy);
         return code;
@@ -129,6 +137,23 @@ bool store_is_folder(const struct store *store)
     return store->methods->is_folder;
 }
 
+int store_open(uv_loop_t *loop, const char *place, struct store **result, struct error *error)
+{
+    return store_open_lent(loop, place, NULL, result, error);
+}
+
+void store_lent(struct store *store, uint64_t question, const char *url, const char *reason)
+{
+    if (!store_is_folder(store))
+        s3_lent(store, question, url, reason);
+}
+
+void store_ask_again(struct store *store)
+{
+    if (!store_is_folder(store))
+        s3_ask_again(store);
+}
+
 const char *store_place(const struct store *store)
 {
     return store->place;
@@ -136,7 +161,7 @@ const char *store_place(const struct store *store)
 
 static void start_waiting(struct store *store)
 {
-    while (store->waiting != NULL && store->running < AT_ONCE) {
+    while (store->waiting != NULL && store->running < store->at_once) {
         struct store_operation *operation = store->waiting;
         store->waiting = operation->next;
         store->running++;
@@ -149,6 +174,7 @@ static void operation_free(struct store_operation *operation)
     for (size_t i = 0; operation->result.entries != NULL && i < operation->result.count; i++)
         free(operation->result.entries[i].key);
     free(operation->result.entries);
+    free((char *)operation->result.url);
     if (operation->folder >= 0)
         close(operation->folder);
     free(operation->path);
@@ -181,9 +207,40 @@ void store_finish(struct store_operation *operation)
     close_when_idle(store);
 }
 
+int store_check_identity(struct store_operation *operation, const char *key,
+                         const struct store_identity *found)
+{
+    const struct store_identity *expected = &operation->expected;
+    char is[SHA256_HEX_SIZE], should_be[SHA256_HEX_SIZE];
+    if (found->size != expected->size)
+        return error_set(&operation->result.error, -EBADMSG,
+                         "%s in the store %s has %llu bytes instead of %llu", key,
+                         operation->store->place, (unsigned long long)found->size,
+                         (unsigned long long)expected->size);
+    if (store_identity_agrees(found, expected))
+        return 0;
+    sha256_hex(found->sha256, is);
+    sha256_hex(expected->sha256, should_be);
+    return error_set(&operation->result.error, -EBADMSG,
+                     "%s in the store %s has another SHA-256 than it should: %s instead of %s", key,
+                     operation->store->place, is, should_be);
+}
+
+/* The first that was not started, and all after it, wait. */
+static bool is_started(const struct store_operation *operation)
+{
+    for (const struct store_operation *one = operation->store->waiting; one; one = one->next)
+        if (one == operation)
+            return false;
+    return true;
+}
+
 void store_cancel(struct store_operation *operation)
 {
-    atomic_store(&operation->cancelled, true);
+    if (atomic_exchange(&operation->cancelled, true))
+        return;
+    if (operation->store->methods->cancel != NULL && is_started(operation))
+        operation->store->methods->cancel(operation);
 }
 
 void store_close(struct store *store, void (*closed)(void *opaque), void *opaque)
@@ -298,6 +355,7 @@ int store_put(struct store *store, const struct store_put *put, store_done *done
     struct store_operation *made = operation_new(STORE_PUT, put->key, done, opaque, error);
     if (made != NULL) {
         store_attempt_key(put->key, put->attempt, made->attempt);
+        made->number = put->attempt;
         made->link = put->link;
         made->unsummed = put->unsummed;
         made->checked = put->known != NULL;
@@ -372,4 +430,21 @@ int store_delete_prefix(struct store *store, const char *prefix, store_done *don
     if (code < 0)
         return code;
     return add(store, operation_new(STORE_DELETE_PREFIX, prefix, done, opaque, error), operation);
+}
+
+int store_url(struct store *store, const struct store_url *url, store_done *done, void *opaque,
+              struct store_operation **operation, struct error *error)
+{
+    bool right = url->attempt > 0 ? store_is_final_key(url->key) : store_is_key(url->key);
+    int code = check_key(store, url->key, right, error);
+    if (code < 0)
+        return code;
+    struct store_operation *made = operation_new(STORE_URL, url->key, done, opaque, error);
+    if (made != NULL) {
+        made->number = url->attempt;
+        store_attempt_key(url->key, url->attempt, made->attempt);
+        made->expected = url->identity;
+        memcpy(made->md5, url->md5, sizeof made->md5);
+    }
+    return add(store, made, operation);
 }

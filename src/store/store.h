@@ -26,6 +26,7 @@ enum {
     STORE_PART_LENGTH = 200, /* longest part, without it */
     STORE_PARTS = 16,        /* most parts of a key */
     STORE_PAGE = 1000,       /* most entries that one listing returns */
+    STORE_MD5_SIZE = 16,     /* bytes */
 };
 
 /* What an object is known by. */
@@ -57,15 +58,38 @@ struct store_result {
     struct store_entry *entries; /* list: in the order of strcmp() */
     size_t count;                /* list: how many; delete_prefix: objects removed */
     bool more;                   /* list: there are keys after the last of these */
+    const char *url;             /* url */
 };
 
 struct store;
 struct store_operation;
 typedef void store_done(void *opaque, const struct store_result *result);
 
-/* `place` is a folder's path or file:// URL; the folder is made if its parent is there. */
+/* Whether a place is not on this machine's file systems: s3://BUCKET or s3://BUCKET/PREFIX. */
+bool store_is_remote(const char *place);
+/* `place` is a folder's path or file:// URL; the folder is made if its parent is there. Or it is remote: then
+ * nothing is asked yet, and credentials, region and endpoint are found as aws/aws.h says. */
 int store_open(uv_loop_t *loop, const char *place, struct store **store, struct error *error);
 bool store_is_folder(const struct store *store);
+
+/*
+ * A remote store whose keys others have: for each transfer it asks them for a URL, which permits that one
+ * alone. It can get, put and say URLs. A store that is no remote one asks nobody.
+ */
+struct store_url;
+struct store_lender {
+    /* Is to be answered with store_lent(), later, from the loop. */
+    void (*ask)(void *opaque, uint64_t question, const struct store_url *what);
+    void *opaque;
+};
+int store_open_lent(uv_loop_t *loop, const char *place, const struct store_lender *lender,
+                    struct store **store, struct error *error);
+/* The answer to a question, one that is not open any more is ignored. `url` NULL: there is none, as
+ * `reason` says. */
+void store_lent(struct store *store, uint64_t question, const char *url, const char *reason);
+/* Says all open questions again. */
+void store_ask_again(struct store *store);
+
 /* As it was given. */
 const char *store_place(const struct store *store);
 /* Cancels what is under way; when all of it was called back, frees the store and calls `closed` from the
@@ -137,5 +161,17 @@ int store_delete(struct store *store, const char *key, store_done *done, void *o
  * there. */
 int store_delete_prefix(struct store *store, const char *prefix, store_done *done, void *opaque,
                         struct store_operation **operation, struct error *error);
+
+struct store_url {
+    const char *key;
+    uint32_t attempt; /* whose object is to be put, and what that will be; 0: to get `key` */
+    struct store_identity identity;
+    uint8_t md5[STORE_MD5_SIZE];
+};
+/* A URL by which anybody can do that one thing for a while, without credentials: an hour to get, a quarter of
+ * it to put. A put must be of those very bytes; what it sends beside them is in src/store/s3_sum.h. A
+ * folder has none: -EOPNOTSUPP. */
+int store_url(struct store *store, const struct store_url *url, store_done *done, void *opaque,
+              struct store_operation **operation, struct error *error);
 
 #endif

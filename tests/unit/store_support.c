@@ -50,7 +50,7 @@ void bench_open(struct bench *bench, const char *place)
         fail_msg("%s", error.message);
 }
 
-static void count_closed(void *opaque)
+void bench_count_closed(void *opaque)
 {
     ++*(int *)opaque;
 }
@@ -58,7 +58,7 @@ static void count_closed(void *opaque)
 void bench_close(struct bench *bench)
 {
     int closed = 0;
-    store_close(bench->store, count_closed, &closed);
+    store_close(bench->store, bench_count_closed, &closed);
     assert_int_equal(closed, 0);
     uv_run(&bench->loop, UV_RUN_DEFAULT);
     assert_int_equal(closed, 1);

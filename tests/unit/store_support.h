@@ -36,6 +36,8 @@ int bench_remove(void **state);
 /* A bench whose store is the folder `place`, which must outlive it. */
 void bench_open(struct bench *bench, const char *place);
 void bench_close(struct bench *bench);
+/* For store_close(): adds one to an int. */
+void bench_count_closed(void *opaque);
 
 /* Runs the loop until `ended` was called back. */
 void bench_wait(struct bench *bench, const struct ended *ended);

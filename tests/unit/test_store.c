@@ -30,7 +30,8 @@ static void places(void **state)
     assert_string_equal(store_place(other.store), url);
     assert_int_equal(get(&other, "a", "got", &ended), 0);
     bench_close(&other);
-    refuse_place(bench, "s3://bucket/prefix", -EPROTONOSUPPORT, "folder");
+    refuse_place(bench, "gs://bucket/prefix", -EPROTONOSUPPORT, "s3://BUCKET");
+    refuse_place(bench, "s3://b/prefix", -EINVAL, "3 to 63");
     refuse_place(bench, "file://host/path", -EINVAL, "file:///PATH");
     refuse_place(bench, "file:///tmp/%4", -EINVAL, "file:///PATH");
     refuse_place(bench, "file:///tmp/%00", -EINVAL, "file:///PATH");
