@@ -9,11 +9,13 @@
 #include "cli/commands.h"
 #include "cli/encode_run.h"
 #include "cli/engine_choice.h"
+#include "cli/objects.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/summary.h"
 #include "encode/levels.h"
 #include "encode/vpx_encoder.h"
+#include "store/store.h"
 
 enum { EXIT_INTERRUPTED = 130 };
 
@@ -31,6 +33,7 @@ enum option_id {
     OPTION_TRACE,
     OPTION_RESUME,
     OPTION_STORE,
+    OPTION_S3_ENDPOINT,
     OPTION_SPARE,
     OPTION_TIME,
     OPTION_COST,
@@ -45,6 +48,7 @@ const struct option encode_options_taken[] = {
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"trace", required_argument, NULL, OPTION_TRACE},
     {"store", required_argument, NULL, OPTION_STORE},
+    {"s3-endpoint", required_argument, NULL, OPTION_S3_ENDPOINT},
     {"spare", required_argument, NULL, OPTION_SPARE},
     {"time", required_argument, NULL, OPTION_TIME},
     {"cost", required_argument, NULL, OPTION_COST},
@@ -120,6 +124,12 @@ static void usage(void)
         "      --coordinator HOST:PORT, --keys DIR, --store DIR, --spare N\n"
         "                         encode on the workers of an `excamera coordinator`, as\n"
         "                         `excamera run --help` tells; --workers as many as it gives\n"
+        "      --store s3://BUCKET/PREFIX\n"
+        "                         where its objects lie meanwhile; workers get them there by URLs "
+        "of\n"
+        "                         their own. The film and FILE may be s3://BUCKET/KEY too\n"
+        "      --s3-endpoint URL  of a service other than Amazon's, as AWS_ENDPOINT_URL_S3 names "
+        "it\n"
         "\n"
         "  excamera encode film.mp4 -o film.webm\n"
         "  excamera encode film.mkv -o part.webm -q 10 --start 1000 --frames 500\n",
@@ -189,6 +199,9 @@ static bool take_option(int id, struct command_line *line)
     case OPTION_STORE:
         encode->store = optarg;
         return true;
+    case OPTION_S3_ENDPOINT:
+        objects_set_endpoint(optarg);
+        return true;
     case OPTION_SPARE:
         return take_int("--spare", 0, 4096, &encode->spare);
     case OPTION_TIME:
@@ -238,8 +251,9 @@ static bool check_place(const struct command_line *line)
         return complain("--coordinator goes with --keys and --store");
     if (elsewhere && (encode->keep != NULL || encode->trace != NULL || line->jobs > 0))
         return complain("--keep, --trace and --jobs are of encodes on this machine");
-    if (!elsewhere && (line->access.keys != NULL || encode->store != NULL || encode->spare > 0))
-        return complain("--keys, --store and --spare go with --coordinator");
+    if (!elsewhere && (line->access.keys != NULL || encode->spare > 0 ||
+                       (encode->store != NULL && !store_is_remote(encode->store))))
+        return complain("--keys, --spare and a --store that is a folder go with --coordinator");
     return true;
 }
 

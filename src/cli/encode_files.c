@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/objects.h"
+#include "store/store.h"
 #include "util/output.h"
 #include "util/write.h"
 
@@ -34,6 +36,7 @@ static int check_output(struct encode_files *files, const struct encode_options 
     const char *name = options->output;
     files->name = name;
     files->to_stdout = strcmp(name, "-") == 0;
+    files->to_store = store_is_remote(name);
     files->kind = ends_in(name, ".ivf") ? "ivf" : "webm";
     if (!files->to_stdout && !ends_in(name, ".webm") && !ends_in(name, ".ivf"))
         return error_set(error, -EINVAL,
@@ -41,6 +44,8 @@ static int check_output(struct encode_files *files, const struct encode_options 
     if (same_file(options->input, name))
         return error_set(error, -EINVAL, "the output would overwrite the input, %s",
                          options->input);
+    if (files->to_store)
+        return objects_check(name, options->overwrite, error);
     /* So that what cannot be written is known before anything else is done. */
     int code = output_open(name, options->overwrite, &output, error);
     if (code == 0)
@@ -85,7 +90,7 @@ static int find_folder(const char *output, char **path, struct error *error)
 {
     char sum_text[SHA256_HEX_SIZE];
     uint8_t sum[SHA256_SIZE];
-    char *whole = absolute(output);
+    char *whole = store_is_remote(output) ? strdup(output) : absolute(output);
     int code = whole != NULL ? sha256_of(whole, strlen(whole), sum) : -ENOENT;
     free(whole);
     if (code == 0) {
@@ -164,6 +169,13 @@ static int open_input(struct encode_files *files, const char *input, struct erro
 {
     struct stat status;
     bool is_stdin = strcmp(input, "-") == 0;
+    if (store_is_remote(input)) {
+        name_film(files, input);
+        if (asprintf(&files->input, "%s/%s", files->folder.path, files->film) >= 0)
+            return objects_get(input, files->input, error);
+        files->input = NULL;
+        return error_set(error, -ENOMEM, "out of memory");
+    }
     if (!is_stdin && stat(input, &status) != 0)
         return error_set(error, -errno, "%s: %s", input, strerror(errno));
     if (!is_stdin && S_ISDIR(status.st_mode))
@@ -187,7 +199,7 @@ static int name_results(struct encode_files *files, struct error *error)
 {
     const char *folder = files->folder.path;
     int code;
-    if (!files->to_stdout)
+    if (!files->to_stdout && !files->to_store)
         files->output = absolute(files->name);
     else if (asprintf(&files->output, "%s/output", folder) < 0)
         files->output = NULL;
@@ -213,9 +225,10 @@ int encode_files_open(struct encode_files *files, const struct encode_options *o
         return error_set(error, -EINVAL,
                          "only an encode from a file to a file, on this machine, can be resumed; "
                          "`excamera watch` attaches to one elsewhere");
-    if (elsewhere && strcmp(options->output, "-") == 0)
+    if (elsewhere && (strcmp(options->output, "-") == 0 || store_is_remote(options->output)))
         return error_set(error, -EINVAL,
-                         "an encode elsewhere may outlive this command: its output needs a name");
+                         "an encode elsewhere may outlive this command: its output needs the name "
+                         "of a file here");
     int code = check_output(files, options, error);
     if (code == 0)
         code = check_keep(options->keep, options->overwrite || options->resume, error);
@@ -229,8 +242,10 @@ int encode_files_open(struct encode_files *files, const struct encode_options *o
     return code;
 }
 
-int encode_files_deliver(const struct encode_files *files, struct error *error)
+int encode_files_deliver(const struct encode_files *files, bool overwrite, struct error *error)
 {
+    if (files->to_store)
+        return objects_put(files->output, files->name, overwrite, error);
     if (!files->to_stdout)
         return 0;
     int from = open(files->output, O_RDONLY | O_CLOEXEC);

@@ -12,7 +12,7 @@ struct encode_files {
     struct local_folder folder;
     bool resumable; /* the folder is known by the output's name: another run can find it */
     bool elsewhere; /* the job runs there */
-    bool to_stdout;
+    bool to_stdout, to_store;
     char *input;      /* a file with the film */
     char *output;     /* where the job puts what it has made */
     char *summary;    /* where it puts what that is */
@@ -20,12 +20,12 @@ struct encode_files {
     char film[24];    /* what the film is called in the job: its name's ending may say what it is */
 };
 
-/* Checks input and output, and makes the folder. A film that is no file (a pipe, standard input) is copied
- * into it first. `files` is to be closed in any case. */
+/* Checks input and output, and makes the folder. A film that is no file (a pipe, standard input, an object of a store)
+ * is copied into it first. `files` is to be closed in any case. */
 int encode_files_open(struct encode_files *files, const struct encode_options *options,
                       struct error *error);
-/* Writes to standard output what goes there. */
-int encode_files_deliver(const struct encode_files *files, struct error *error);
+/* Brings to standard output, or to a store, what goes there. */
+int encode_files_deliver(const struct encode_files *files, bool overwrite, struct error *error);
 /* Removes the folder, unless `keep` says that there is something in it to go on from and it can be found
  * again; then says so in `error`. */
 void encode_files_close(struct encode_files *files, bool keep, struct error *error);

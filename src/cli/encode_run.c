@@ -14,6 +14,7 @@
 #include "cli/encode_files.h"
 #include "cli/encode_job.h"
 #include "cli/local.h"
+#include "cli/objects.h"
 #include "util/output.h"
 
 enum { CHOICES = 24, CHOICE_SIZE = 24 };
@@ -29,6 +30,7 @@ struct encode {
     char number[CHOICES][CHOICE_SIZE]; /* what numbers are as text */
     int choices;
     char digest[SHA256_HEX_SIZE];
+    char *place; /* of objects that are not in the folder; NULL: they are */
     double started;
     int64_t done, before; /* frames */
     double cost;
@@ -230,6 +232,7 @@ static int run_here(struct encode *encode, struct error *error)
         .job = encode->job,
         .digest = encode->digest,
         .folder = &encode->files.folder,
+        .store = encode->place,
         .keep = options->keep,
         .engine = options->engine,
         .workers = options->workers,
@@ -276,6 +279,15 @@ static int run_elsewhere(struct encode *encode, struct error *error)
     return submit_job(&submit, error);
 }
 
+/* The film is not worse for what stays. */
+static void remove_objects(const struct encode *encode)
+{
+    struct error error;
+    if (objects_remove(encode->place, &error) < 0)
+        fprintf(stderr, "excamera encode: what lies in %s stays: %s\n", encode->place,
+                error.message);
+}
+
 int encode_run(const struct encode_options *options, struct encode_result *result,
                struct error *error)
 {
@@ -286,13 +298,19 @@ int encode_run(const struct encode_options *options, struct encode_result *resul
         code = probe(&encode, error);
     if (code == 0)
         code = load_job(&encode, error);
+    if (code == 0 && options->access == NULL && options->store != NULL)
+        code = objects_place(&encode.files.folder, options->store, &encode.place, error);
     if (code == 0)
         code = options->access != NULL ? run_elsewhere(&encode, error) : run_here(&encode, error);
     if (code == 0)
         code = read_summary(&encode, result, error);
     if (code == 0)
-        code = encode_files_deliver(&encode.files, error);
-    encode_files_close(&encode.files, code < 0 && (encode.done > 0 || options->resume), error);
+        code = encode_files_deliver(&encode.files, options->overwrite, error);
+    bool keep = code < 0 && (encode.done > 0 || options->resume);
+    if (encode.place != NULL && !(keep && encode.files.resumable))
+        remove_objects(&encode);
+    encode_files_close(&encode.files, keep, error);
+    free(encode.place);
     job_free(encode.job);
     return code;
 }

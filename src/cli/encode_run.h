@@ -30,8 +30,8 @@ struct encode_progress {
 };
 
 struct encode_options {
-    const char *input;  /* a film, or "-" for Y4M on standard input */
-    const char *output; /* ends in .webm or .ivf; or "-" for WebM on standard output */
+    const char *input;  /* a film, s3://BUCKET/KEY, or "-" for Y4M on standard input */
+    const char *output; /* ends in .webm or .ivf; s3:// too; or "-" for WebM on standard output */
     bool overwrite;
     bool resume;       /* go on where an earlier run to the same output was left */
     const char *keep;  /* a folder for all intermediate files, which stay there; or NULL */
@@ -45,8 +45,10 @@ struct encode_options {
     int workers,
         slots; /* worker processes, and tasks that each runs at once; elsewhere 0: as many as
                            the coordinator gives */
-    const struct submit_access *access;      /* of a coordinator elsewhere; NULL: on this machine */
-    const char *store;                       /* for that, as struct submit_options has it */
+    const struct submit_access *access; /* of a coordinator elsewhere; NULL: on this machine */
+    const char
+        *store; /* for that, as struct submit_options has it; on this machine a remote place for
+                          the objects, or NULL */
     const struct engine_choice_line *engine; /* of what starts workers, where there is no access */
     int spare;
     uint64_t time_ms; /* that the encode may take; 0: no limit */

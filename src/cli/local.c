@@ -83,7 +83,10 @@ static int prepare_keep(struct local *local, struct error *error)
 static int prepare(struct local *local, struct error *error)
 {
     const char *folder = local->options->folder->path;
-    if (asprintf(&local->objects, "%s/objects", folder) < 0)
+    const char *store = local->options->store;
+    int length = store != NULL ? asprintf(&local->objects, "%s", store)
+                               : asprintf(&local->objects, "%s/objects", folder);
+    if (length < 0)
         local->objects = NULL;
     if (asprintf(&local->journal, "%s/journal", folder) < 0)
         local->journal = NULL;
@@ -92,7 +95,7 @@ static int prepare(struct local *local, struct error *error)
     if (local->objects == NULL || local->journal == NULL || local->scratch == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     local_remove_tree(local->scratch); /* of those who were killed here before */
-    int code = make_folder(local->objects, error);
+    int code = store == NULL ? make_folder(local->objects, error) : 0;
     if (code == 0)
         code = make_folder(local->scratch, error);
     return code == 0 && local->options->keep != NULL ? prepare_keep(local, error) : code;

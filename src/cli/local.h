@@ -39,7 +39,8 @@ struct local_options {
     const struct job *job;
     const char *digest; /* of the job and its choices, as struct coordinator_job_options has it */
     const struct local_folder *folder;
-    const char *keep; /* a folder for the scratch folders of actors that are done; or NULL */
+    const char *store; /* a remote place for the objects; NULL: the folder */
+    const char *keep;  /* a folder for the scratch folders of actors that are done; or NULL */
     const struct engine_choice_line *engine; /* used while it runs */
     int workers, spare, slots, window;
     uint64_t time_ms;  /* that it may take; 0: no limit */

@@ -14,10 +14,12 @@
 #include "cli/encode_job.h"
 #include "cli/engine_choice.h"
 #include "cli/local.h"
+#include "cli/objects.h"
 #include "cli/options.h"
 #include "cli/submit.h"
 #include "cli/watching.h"
 #include "mu/draw.h"
+#include "store/store.h"
 
 static const char usage[] =
     "usage: excamera run JOB.json [NAME=VALUE ...] [OPTIONS]\n"
@@ -31,7 +33,10 @@ static const char usage[] =
     "      --window N    actors under way at once; by default as many as keep the workers busy\n"
     "      --store DIR   where objects are kept. Run again with the same, the job goes on where "
     "it\n"
-    "                    was left. By default a folder that is removed at the end\n"
+    "                    was left. By default a folder that is removed at the end. With\n"
+    "                    s3://BUCKET/PREFIX what else a job needs lies in TMPDIR or /var/tmp\n"
+    "      --s3-endpoint URL\n"
+    "                    of a service other than Amazon's, as AWS_ENDPOINT_URL_S3 names it\n"
     "      --coordinator HOST:PORT\n"
     "                    hands the job to an `excamera coordinator`, and waits for its end;\n"
     "                    Ctrl-C detaches, `excamera watch` attaches again. --store is a folder\n"
@@ -162,6 +167,7 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
         .job = run->job,
         .digest = run->digest,
         .folder = folder,
+        .store = run->store != NULL && store_is_remote(run->store) ? run->store : NULL,
         .keep = run->keep,
         .engine = &run->engine,
         .workers = run->workers ? (int)run->workers : (int)sysconf(_SC_NPROCESSORS_ONLN),
@@ -183,8 +189,9 @@ static int run_in(struct run *run, const struct local_folder *folder, struct err
 static int run_job(struct run *run, struct error *error)
 {
     struct local_folder folder = {0};
-    int code = run->store != NULL ? local_folder_take(run->store, &folder, error)
-                                  : local_folder_make(&folder, error);
+    int code = run->store == NULL            ? local_folder_make(&folder, error)
+               : store_is_remote(run->store) ? objects_take_folder(run->store, &folder, error)
+                                             : local_folder_take(run->store, &folder, error);
     if (code == 0)
         code = run_in(run, &folder, error);
     if (run->store != NULL)
@@ -272,6 +279,9 @@ static bool take_option(struct run *run, int option)
     case 'S':
         run->store = optarg;
         return true;
+    case 'E':
+        objects_set_endpoint(optarg);
+        return true;
     case 't':
         run->trace = optarg;
         return true;
@@ -316,6 +326,7 @@ const struct option run_options_taken[] = {
     {"slots", required_argument, NULL, 's'},
     {"window", required_argument, NULL, 'W'},
     {"store", required_argument, NULL, 'S'},
+    {"s3-endpoint", required_argument, NULL, 'E'},
     {"trace", required_argument, NULL, 't'},
     {"keep", required_argument, NULL, 'k'},
     {"draw", required_argument, NULL, 'd'},

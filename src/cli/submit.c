@@ -470,7 +470,15 @@ static int make_store(struct conversation *conversation, const char *store, stru
 {
     if (store == NULL)
         return error_set(error, -EINVAL,
-                         "--store DIR is needed, a folder that the workers reach too");
+                         "--store is needed, a folder that the workers reach too or "
+                         "s3://BUCKET/PREFIX");
+    if (store_is_remote(store)) {
+        size_t length = strlen(store);
+        while (store[length - 1] == '/')
+            length--;
+        conversation->store_parent = strndup(store, length);
+        return conversation->store_parent != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
+    }
     if (mkdir(store, 0777) != 0 && errno != EEXIST)
         return error_set(error, -errno, "cannot make the folder %s: %s", store, strerror(errno));
     conversation->store_parent = realpath(store, NULL);

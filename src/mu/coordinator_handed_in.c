@@ -76,7 +76,9 @@ void coordinator_handed_in_line(struct handed_in *job, Mu__JobLine *line)
 static bool is_passing(int code)
 {
     return code == -ENOSPC || code == -EDQUOT || code == -EROFS || code == -EIO ||
-           code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -EBUSY;
+           code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -EBUSY ||
+           code == -EACCES || code == -ETIME || code == -ETIMEDOUT || code == -ECONNREFUSED ||
+           code == -ECONNRESET || code == -EHOSTUNREACH;
 }
 
 /* Where it is not `remembered`, it begins again when the coordinator does. */
@@ -241,7 +243,8 @@ static void on_deleted(void *opaque, const struct store_result *result)
 /* A store that is not there any more has nothing of it. */
 static bool store_is_gone(const struct handed_in *job)
 {
-    return job->submit == NULL || access(job->submit->store, F_OK) != 0;
+    return job->submit == NULL ||
+           (!store_is_remote(job->submit->store) && access(job->submit->store, F_OK) != 0);
 }
 
 void coordinator_handed_in_clean(struct handed_in *job)

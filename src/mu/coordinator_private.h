@@ -46,6 +46,7 @@ struct member {
     uint64_t ends_at;        /* it is ended by force then */
     bool cut_off;            /* it came, but cannot reach a rendezvous */
     int slots;               /* once it came */
+    int signing;             /* questions about the store that are being answered */
     struct session *session; /* NULL while there is none */
     uint64_t away_at;        /* since when; when it was started or dismissed */
 };
@@ -325,6 +326,10 @@ void coordinator_worker_said(struct session *session, const Mu__Envelope *envelo
 
 /* Carries out LEDGER_ADOPT. */
 void coordinator_adopt(struct coordinator_job *job, const struct ledger_order *order);
+
+/* ---- coordinator_sign.c --------------------------------------------------------------------- */
+
+void coordinator_sign(struct session *session, const Mu__Sign *sign);
 
 /* ---- coordinator_order.c -------------------------------------------------------------------- */
 

@@ -159,8 +159,9 @@ static const char *check_submit(const Mu__Submit *submit)
         return "the job's settings are missing, or cannot be";
     if (submit->n_choices > MOST_CHOICES)
         return "too many of the job's variables are chosen";
-    if (submit->store[0] != '/' || strlen(submit->store) > MOST_STORE)
-        return "the job's store must be an absolute path";
+    if ((submit->store[0] != '/' && !store_is_remote(submit->store)) ||
+        strlen(submit->store) > MOST_STORE)
+        return "the job's store must be an absolute path, or s3://BUCKET/PREFIX";
     return NULL;
 }
 

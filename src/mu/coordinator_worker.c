@@ -281,6 +281,9 @@ void coordinator_worker_said(struct session *session, const Mu__Envelope *envelo
     case MU__ENVELOPE__BODY_STORED:
         on_stored(session, envelope->stored);
         break;
+    case MU__ENVELOPE__BODY_SIGN:
+        coordinator_sign(session, envelope->sign);
+        break;
     case MU__ENVELOPE__BODY_POINT:
         on_point(session, envelope->point);
         break;

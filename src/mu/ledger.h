@@ -162,6 +162,12 @@ void ledger_retire(struct ledger *ledger, uint32_t worker, int64_t now);
 bool ledger_holds(const struct ledger *ledger, uint32_t worker, const char *actor,
                   uint32_t attempt);
 
+/* Whether a worker may have this object of the store, or put one as this attempt: that is what an actor of its own is
+ * at, a message to or from such an actor, or what was or is being parked of it. */
+bool ledger_may_get(const struct ledger *ledger, uint32_t worker, const char *key);
+bool ledger_may_put(const struct ledger *ledger, uint32_t worker, const char *key,
+                    uint32_t attempt);
+
 /* How many attempts a worker has; 0 for one that is not there. */
 int ledger_load(const struct ledger *ledger, uint32_t worker);
 

@@ -208,6 +208,7 @@ static int open_messenger(struct worker *worker, const struct invocation *invoca
 static int open_parts(struct worker *worker, const struct invocation *invocation,
                       struct error *error)
 {
+    const struct store_lender lender = {worker_session_sign, worker};
     int code = worker_scratch_make(invocation->scratch, worker->job, worker->number,
                                    &worker->scratch, error);
     if (code == 0)
@@ -217,7 +218,7 @@ static int open_parts(struct worker *worker, const struct invocation *invocation
     if (code == 0)
         code = open_messenger(worker, invocation, error);
     if (code == 0)
-        code = store_open(worker->loop, invocation->store, &worker->store, error);
+        code = store_open_lent(worker->loop, invocation->store, &lender, &worker->store, error);
     return code;
 }
 

@@ -117,16 +117,17 @@ struct activity {
     const Mu__Receive *receive;
     const Mu__Read *read;
     const Mu__Unpark *unpark;
-    bool quit, stow; /* stow: it is parked between two requests */
+    bool quit, stow;                   /* stow: it is parked between two requests */
     bool needless;                     /* of a point: there is nothing to do any more */
     struct store_operation *operation; /* under way */
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */
     struct messenger_receive *receiving;
     char *park; /* key, of a request that is being parked; file of the archive, of an unpark */
-    uint32_t park_point;   /* that the run to be parked waits at; 0: none */
-    bool packing;          /* it is too late for what it waits for to come */
-    uint32_t points_asked; /* of a run, by all of its processes: it begins anew where it was not parked after all */
+    uint32_t park_point; /* that the run to be parked waits at; 0: none */
+    bool packing;        /* it is too late for what it waits for to come */
+    uint32_t
+        points_asked; /* of a run, by all of its processes: it begins anew where it was not parked after all */
     struct copy *copy; /* of the message being received, should its bytes stop coming; or NULL */
 };
 
@@ -255,6 +256,8 @@ void worker_session_tick(struct worker *worker);
 void worker_session_close(struct worker *worker);
 bool worker_session_pack(struct worker *worker, const Mu__Envelope *envelope,
                          struct packed *packed);
+/* As struct store_lender has `ask`, of a worker. */
+void worker_session_sign(void *opaque, uint64_t question, const struct store_url *what);
 /* Sends it where there is somebody to send it to. */
 void worker_session_transmit(struct worker *worker, const struct packed *packed);
 void worker_packed_free(struct packed *packed);

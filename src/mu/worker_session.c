@@ -169,6 +169,36 @@ static void resend(struct worker *worker)
     }
 }
 
+/* Without a connection it is asked on the next one. */
+void worker_session_sign(void *opaque, uint64_t question, const struct store_url *what)
+{
+    struct worker *worker = opaque;
+    Mu__Sign sign = MU__SIGN__INIT;
+    Mu__Identity identity = MU__IDENTITY__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    sign.question = question;
+    sign.key = (char *)what->key;
+    sign.attempt = what->attempt;
+    if (what->attempt > 0) {
+        identity.size = what->identity.size;
+        identity.sha256.data = (uint8_t *)what->identity.sha256;
+        identity.sha256.len = SHA256_SIZE;
+        sign.identity = &identity;
+        sign.md5.data = (uint8_t *)what->md5;
+        sign.md5.len = STORE_MD5_SIZE;
+    }
+    envelope.body_case = MU__ENVELOPE__BODY_SIGN;
+    envelope.sign = &sign;
+    if (worker->channel != NULL && worker->welcomed && wire_send(worker->channel, &envelope) < 0)
+        channel_abort(worker->channel, "too much waits to be sent");
+}
+
+static void on_signed(struct worker *worker, const Mu__Signed *answer)
+{
+    store_lent(worker->store, answer->question, answer->url[0] != '\0' ? answer->url : NULL,
+               answer->error);
+}
+
 static void on_welcome(struct worker *worker, const Mu__Welcome *welcome)
 {
     if (worker->welcomed) {
@@ -189,6 +219,7 @@ static void on_welcome(struct worker *worker, const Mu__Welcome *welcome)
     worker->suspect = false;
     worker->pause_ms = FIRST_PAUSE_MS;
     resend(worker);
+    store_ask_again(worker->store);
 }
 
 /* What could not even be begun. */
@@ -330,6 +361,9 @@ static bool dispatch(struct worker *worker, Mu__Envelope *envelope)
         return false;
     case MU__ENVELOPE__BODY_DROP:
         on_drop(worker, envelope->drop);
+        return false;
+    case MU__ENVELOPE__BODY_SIGNED:
+        on_signed(worker, envelope->signed_);
         return false;
     case MU__ENVELOPE__BODY_FETCH:
         on_fetch(worker, envelope->fetch);

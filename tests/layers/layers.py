@@ -18,7 +18,7 @@ ROOMS = {
     "mu": ["util", "net", "store", "engine"],
     "media": ["util"],
     "encode": ["util", "media"],
-    "cli": ["util", "net", "engine", "mu", "media", "encode"],
+    "cli": ["util", "net", "store", "engine", "mu", "media", "encode"],
 }
 # All that the codec may use of the system.
 CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
