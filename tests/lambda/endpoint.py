@@ -45,11 +45,11 @@ def free_ports(count):
 
 
 class Endpoint:
-    """The real one. It checks no signatures."""
+    """The real one, in a folder that it makes; for close(). It checks no signatures."""
 
-    def __init__(self, case, bootstrap):
+    def __init__(self, folder, bootstrap):
         modules = install()
-        self.folder = case.folder / "endpoint"
+        self.folder = folder
         shutil.copytree(FILES, self.folder)
         (self.folder / "node_modules").symlink_to(modules)
         (self.folder / "task").mkdir()
@@ -63,8 +63,11 @@ class Endpoint:
                 env={**kept, "SLS_TELEMETRY_DISABLED": "1", "SLS_NOTIFICATIONS_MODE": "off", "CI": "1",
                      "AWS_ACCESS_KEY_ID": "role", "AWS_SECRET_ACCESS_KEY": "role-secret",
                      "HTTP_PORT": str(http_port), "LAMBDA_PORT": str(self.port)})
-        case.addCleanup(self.close)
-        wait_until(self.answers, 120)
+        try:
+            wait_until(self.answers, 120)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def url(self):

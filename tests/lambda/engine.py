@@ -92,6 +92,21 @@ class Works(Lambda):
         thread.join()
         self.assertEqual(len(killed), 2)
 
+    def test_lives_of_twenty_seconds(self):
+        """A job that takes longer goes on with others, before any is ended from outside."""
+        self.need(ALL)
+        service = Service(self, self.bootstrap, timeout=20)
+        clip = make_clip(self.folder / "clip.y4m", "480x270", 240)
+        films = []
+        for options in ([], ["--engine", "lambda", "--engine-opt", "function=worker", "--engine-opt", "timeout=20"]):
+            film = self.folder / f"film-{len(films)}.ivf"
+            excamera("encode", clip, "-o", film, "-N", 6, "-x", 16, "--cpu-used", 0, "--workers", 2, *options,
+                     env=environment(service), timeout=900)
+            films.append(film.read_bytes())
+        self.assertEqual(films[0], films[1])
+        self.assertGreater(service.fates["run"], 2)
+        self.assertEqual(service.timed_out, 0)
+
     def test_half_never_start(self):
         self.need(ALL)
         chance = random.Random(11)

@@ -17,7 +17,8 @@ RING = ROOT / "examples/ring.json"
 class Real(Case):
     def setUp(self):
         super().setUp()
-        self.endpoint = Endpoint(self, EXCAMERA)
+        self.endpoint = Endpoint(self.folder / "endpoint", EXCAMERA)
+        self.addCleanup(self.endpoint.close)
 
     def engine(self):
         return ["--engine", "lambda", "--engine-opt", "function=worker"]
