@@ -5,15 +5,20 @@ go: from the first start to the last worker ready, and to the end of a ring of a
 A real service is started for it on loopback, as the tests do, so all of them share this machine's cores.
 """
 import argparse
+import concurrent.futures
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests/support"))
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tests/lambda")]
+import endpoint  # noqa: E402
+import service  # noqa: E402
 import slurm_cluster  # noqa: E402
 
 LONGEST = 900  # seconds, of anything
@@ -32,7 +37,7 @@ class Slurm:
 
     what = "array tasks"
 
-    def __init__(self, folder, count):
+    def __init__(self, folder, count, _):
         lacking = slurm_cluster.missing()
         if lacking:
             sys.exit(f"no Slurm: {lacking}")
@@ -58,7 +63,42 @@ class Slurm:
         self.cluster.stop()
 
 
-ENGINES = {"slurm": Slurm}
+class Lambda:
+    """Native instances behind others' Invoke endpoint. What invokes an empty function waits for its answer, since
+    nothing else tells its end; when it began nobody tells."""
+
+    what = "events without a worker"
+
+    def __init__(self, folder, _, excamera):
+        self.folder, self.excamera = folder, excamera
+        self.endpoint = self.start("endpoint")
+        self.environment = service.environment(self.endpoint)
+        self.options = ["--engine", "lambda", "--engine-opt", "function=worker"]
+
+    def start(self, name):
+        try:
+            return endpoint.Endpoint(self.folder / name, self.excamera)
+        except unittest.SkipTest as lacking:
+            sys.exit(str(lacking))
+
+    def floor(self, count):
+        """Seconds until so many events at once are answered, by new instances; twice."""
+        other = self.start("floor")
+        url = f"{other.url}/2015-03-31/functions/worker/invocations"
+        try:
+            begun = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(count) as pool:
+                list(pool.map(lambda _: urllib.request.urlopen(url, b"{}", LONGEST).read(), range(count)))
+            ended = time.monotonic() - begun
+        finally:
+            other.close()
+        return ended, ended
+
+    def stop(self):
+        self.endpoint.close()
+
+
+ENGINES = {"lambda": Lambda, "slurm": Slurm}
 
 
 def ring(excamera, engine, folder, count):
@@ -87,7 +127,7 @@ def main():
         with tempfile.TemporaryDirectory(dir="/var/tmp") as place:
             folder = pathlib.Path(place)
             folder.chmod(0o755)
-            engine = ENGINES[name](folder, count)
+            engine = ENGINES[name](folder, count, arguments.excamera.resolve())
             try:
                 begun, ended = engine.floor(count)
                 ready, done, used = ring(arguments.excamera.resolve(), engine, folder, count)
