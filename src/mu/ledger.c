@@ -380,8 +380,10 @@ static void fetch(struct ledger *ledger, struct attempt *attempt, struct wait *w
     struct item *item = wait->item;
     if (item == NULL || !item->is_message || wait->fetched || item->status != ITEM_DURABLE)
         return;
+    /* What has been durable for long may lie nowhere else any more. */
+    bool old = wait->since - item->durable_at > ledger->limits.patience_ms;
     int64_t since = wait->since > item->durable_at ? wait->since : item->durable_at;
-    if (ledger->now - since < ledger->limits.patience_ms || attempt->seat == NULL)
+    if ((!old && ledger->now - since < ledger->limits.patience_ms) || attempt->seat == NULL)
         return;
     struct ledger_order *order = ledger_order_new(ledger, LEDGER_FETCH);
     if (order == NULL)

@@ -37,11 +37,13 @@ static void fail_cut(struct ledger *ledger, const struct attempt *attempt, int64
     struct error error;
     error_set(&error, -ETIME,
               "actor '%s', state '%s': its command had run for %lld s when its worker's time was "
-              "over, which is "
-              "%lld s, and so had the one before: make the job's pieces smaller, or give workers "
-              "more time",
+              "over, the "
+              "%dth time in a row; of a worker's time it has %lld s: make the job's pieces "
+              "smaller, or give "
+              "workers more time",
               attempt->entry->name, ledger->job->state[attempt->state.state].name,
-              (long long)(ms / 1000), (long long)(attempt->seat->life / 1000));
+              (long long)(ms / 1000), attempt->entry->cuts,
+              (long long)(attempt->seat->life / 1000));
     ledger_fail(ledger, &error);
 }
 
@@ -50,17 +52,23 @@ void ledger_life_cut(struct ledger *ledger, const struct attempt *attempt)
     struct entry *entry = attempt->entry;
     const struct seat *seat = attempt->seat;
     int64_t ms = ledger->now - attempt->since - attempt->waited;
-    if (seat->until == 0 || ledger->now < seat->until || !ledger_attempt_runs(attempt) ||
-        !attempt->at_once)
+    if (seat->until == 0 || ledger->now < seat->until || attempt->what.kind != JOB_RUN ||
+        attempt->stowing || attempt->unparking || !attempt->at_once)
         return;
     if (entry->cut_state != attempt->state.state)
-        entry->cuts = 0;
-    if (entry->cut_state != attempt->state.state || entry->cut_ms < ms)
-        entry->cut_ms = ms;
+        ledger_life_forget_cuts(entry);
     entry->cut_state = attempt->state.state;
-    entry->cuts += ms >= seat->life * HAD_PERCENT / 100;
-    if (entry->cuts >= CUTS)
+    entry->cut_ms = ms > entry->cut_ms ? ms : entry->cut_ms;
+    entry->cuts++;
+    entry->long_cuts += ms >= seat->life * HAD_PERCENT / 100;
+    if (entry->long_cuts >= LONG_CUTS || entry->cuts >= CUTS)
         fail_cut(ledger, attempt, ms);
+}
+
+void ledger_life_forget_cuts(struct entry *entry)
+{
+    entry->cuts = entry->long_cuts = 0;
+    entry->cut_ms = 0;
 }
 
 /* ---- Who is to end ------------------------------------------------------------------------- */

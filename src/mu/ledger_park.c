@@ -346,6 +346,15 @@ static bool waits_at_point(const struct ledger *ledger, const struct attempt *at
     return may_be_told(ledger, attempt) && waits_with(&attempt->wait[WAIT_POINT]);
 }
 
+/* A command that one message after the other comes for need not wait in vain to be parked while there is time. */
+static bool is_at_point_too_late(const struct ledger *ledger, const struct attempt *attempt)
+{
+    const struct wait *wait = &attempt->wait[WAIT_POINT];
+    return attempt->seat != NULL && attempt->seat->until > 0 &&
+           ledger->now >= attempt->seat->until && may_be_told(ledger, attempt) && wait->ordered &&
+           wait->item != NULL && wait->item->is_message;
+}
+
 static void park(struct ledger *ledger, struct attempt *attempt)
 {
     order_park(ledger, attempt);
@@ -368,7 +377,7 @@ static void empty_retiring(struct ledger *ledger)
         for (struct list_link *at = head->next; seat->retiring && at != head; at = at->next) {
             struct attempt *attempt = LIST_ENTRY(at, struct attempt, of_seat);
             if (waits_at_receive(ledger, attempt) || waits_at_point(ledger, attempt) ||
-                may_wait_for_core(ledger, attempt))
+                is_at_point_too_late(ledger, attempt) || may_wait_for_core(ledger, attempt))
                 park(ledger, attempt);
         }
     }

@@ -17,8 +17,8 @@ enum {
     LOSSES = 3,              /* of one message or object, until what wants it fails */
     GET_AGAIN_MS = 250,      /* until an object that nobody has heard of is asked for again */
     UNKNOWN_MS = 60000,      /* ... until it is taken for one that nobody makes */
-    CUTS =
-        2, /* of an actor's command by the end of a worker that had time for it, until the job fails */
+    CUTS = 10, /* of an actor's command by the ends of its workers, in a row, until the job fails */
+    LONG_CUTS = 2, /* ... of workers that had had time for it */
 };
 
 /* A worker. */
@@ -67,9 +67,10 @@ struct entry {
     int failed_state;
     enum job_outcome failed_outcome;
     uint32_t failed_on[FAILED_ON]; /* [failures modulo FAILED_ON] is the next to be overwritten */
-    int cut_state, cuts; /* where its command was ended with its worker, and how often that ... */
-    int64_t
-        cut_ms; /* ... had had time for it; how long it took at least, as far as is known: 0: nothing is */
+    /* Where its command was ended with its worker, how often in a row, and how often of these it had had time
+     * for it; how long it had run then at least. */
+    int cut_state, cuts, long_cuts;
+    int64_t cut_ms;
     struct list_link made;  /* struct item.of_maker */
     struct list_link inbox; /* struct item.link of messages to it */
     struct list_link kept;  /* and of objects that are kept until it is done */
@@ -293,6 +294,8 @@ bool ledger_life_fits(const struct ledger *ledger, const struct seat *seat,
                       const struct entry *entry, const struct actor_state *state);
 /* The attempt ends with its worker. */
 void ledger_life_cut(struct ledger *ledger, const struct attempt *attempt);
+/* It has come to the end of a command. */
+void ledger_life_forget_cuts(struct entry *entry);
 void ledger_life_retire(struct ledger *ledger, struct seat *seat);
 /* Retires those whose time is over, or who are of no more use. */
 void ledger_life_tick(struct ledger *ledger);

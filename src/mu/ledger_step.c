@@ -353,8 +353,10 @@ static void request_ended(struct ledger *ledger, struct attempt *attempt,
     bool ok = outcome->outcome == JOB_OK;
     if (ok && !enter_result(ledger, attempt, &attempt->what, outcome->identity))
         return;
-    if (attempt->what.kind == JOB_RUN && ok)
+    if (attempt->what.kind == JOB_RUN && ok) {
         remember_duration(ledger, attempt, outcome);
+        ledger_life_forget_cuts(attempt->entry);
+    }
     if (attempt->what.kind == JOB_QUIT && ok) {
         attempt->ending = true;
         ledger_attempt_leave(attempt);
