@@ -279,11 +279,12 @@ static int run_elsewhere(struct encode *encode, struct error *error)
     return submit_job(&submit, error);
 }
 
-/* The film is not worse for what stays. */
-static void remove_objects(const struct encode *encode)
+/* The film is not worse for what stays. Where the encode has failed for the same reason, that was said. */
+static void remove_objects(const struct encode *encode, int failure)
 {
     struct error error;
-    if (objects_remove(encode->place, &error) < 0)
+    int code = objects_remove(encode->place, &error);
+    if (code < 0 && code != failure)
         fprintf(stderr, "excamera encode: what lies in %s stays: %s\n", encode->place,
                 error.message);
 }
@@ -308,7 +309,7 @@ int encode_run(const struct encode_options *options, struct encode_result *resul
         code = encode_files_deliver(&encode.files, options->overwrite, error);
     bool keep = code < 0 && (encode.done > 0 || options->resume);
     if (encode.place != NULL && !(keep && encode.files.resumable))
-        remove_objects(&encode);
+        remove_objects(&encode, code);
     encode_files_close(&encode.files, keep, error);
     free(encode.place);
     job_free(encode.job);

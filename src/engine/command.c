@@ -177,14 +177,35 @@ static void on_written(uv_write_t *write, int status)
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
+/* What programs are found by, and services that they are given URLs of: all that a scrubbed environment has. */
+enum { KEPT = 8, KEPT_SIZE = 4096 };
+
+static void scrub(char texts[KEPT][KEPT_SIZE], char *scrubbed[KEPT + 1])
+{
+    static const struct {
+        const char *name, *otherwise; /* NULL: it is left out */
+    } kept[KEPT] = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/"},           {"AWS_CA_BUNDLE", NULL},
+                    {"CURL_CA_BUNDLE", NULL},  {"SSL_CERT_FILE", NULL}, {"http_proxy", NULL},
+                    {"https_proxy", NULL},     {"no_proxy", NULL}};
+    size_t count = 0;
+    for (size_t i = 0; i < KEPT; i++) {
+        const char *value = getenv(kept[i].name);
+        if (value == NULL)
+            value = kept[i].otherwise;
+        if (value == NULL)
+            continue;
+        snprintf(texts[count], KEPT_SIZE, "%s=%s", kept[i].name, value);
+        scrubbed[count] = texts[count];
+        count++;
+    }
+    scrubbed[count] = NULL;
+}
+
 static int spawn(struct child *child, char **argv, struct error *error)
 {
     struct command *command = child->command;
-    const char *path = getenv("PATH"), *home = getenv("HOME");
-    char path_text[4096], home_text[4096];
-    snprintf(path_text, sizeof path_text, "PATH=%s", path ? path : "/usr/bin:/bin");
-    snprintf(home_text, sizeof home_text, "HOME=%s", home ? home : "/");
-    char *scrubbed[] = {path_text, home_text, NULL};
+    char texts[KEPT][KEPT_SIZE], *scrubbed[KEPT + 1];
+    scrub(texts, scrubbed);
     uv_stdio_container_t streams[3] = {
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&child->input},
         {.flags = UV_IGNORE},

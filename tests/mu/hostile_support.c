@@ -405,17 +405,33 @@ void site_hello(const struct site *site, SSL *ssl, uint8_t wrong)
     site_say(ssl, &envelope);
 }
 
-void site_await_welcome(SSL *ssl)
+static void read_all(SSL *ssl, uint8_t *bytes, size_t size)
 {
-    uint8_t bytes[4096];
+    for (size_t done = 0; done < size;) {
+        int part = SSL_read(ssl, bytes + done, (int)(size - done));
+        assert_true(part > 0);
+        done += (size_t)part;
+    }
+}
+
+Mu__Envelope *site_await(SSL *ssl, Mu__Envelope__BodyCase body)
+{
+    static uint8_t bytes[1 << 16];
     struct error error;
     Mu__Envelope *envelope;
     enum { HEAD = 5 };
-    int size = SSL_read(ssl, bytes, sizeof bytes);
-    assert_true(size > HEAD);
-    size_t length = bytes[0] | (size_t)bytes[1] << 8;
-    assert_true(length - 1 <= (size_t)size - HEAD);
-    assert_int_equal(wire_read(bytes + HEAD, length - 1, &envelope, &error), 0);
-    assert_int_equal(envelope->body_case, MU__ENVELOPE__BODY_WELCOME);
-    wire_free(envelope);
+    for (;;) {
+        read_all(ssl, bytes, HEAD);
+        size_t length = bytes[0] | (size_t)bytes[1] << 8;
+        read_all(ssl, bytes, length - 1);
+        assert_int_equal(wire_read(bytes, length - 1, &envelope, &error), 0);
+        if (envelope->body_case == body)
+            return envelope;
+        wire_free(envelope);
+    }
+}
+
+void site_await_welcome(SSL *ssl)
+{
+    wire_free(site_await(ssl, MU__ENVELOPE__BODY_WELCOME));
 }

@@ -68,6 +68,8 @@ bool site_is_closed(int fd);
 void site_say(SSL *ssl, const Mu__Envelope *envelope);
 /* The hello of the worker that never came, its token changed by `wrong`. */
 void site_hello(const struct site *site, SSL *ssl, uint8_t wrong);
+/* Reads until an envelope with this body comes; to be freed. Others are passed over. */
+Mu__Envelope *site_await(SSL *ssl, Mu__Envelope__BodyCase body);
 /* Waits for the welcome. */
 void site_await_welcome(SSL *ssl);
 

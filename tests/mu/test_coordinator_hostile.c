@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/identity.h"
+#include "store/store.h"
 #include "support/scratch.h"
 
 static uint16_t port_of(const struct site *site)
@@ -85,6 +86,48 @@ static void another_token(void **state)
     second = join(site);
     assert_true(site_is_cut(first));
     site_hang_up(second);
+    site_finish(site);
+}
+
+/* ---- what they may not have ----------------------------------------------------------------- */
+
+static void expect_no_url(SSL *ssl, const char *key, uint32_t attempt)
+{
+    static uint64_t questions;
+    uint8_t zeros[WIRE_SHA256] = {0};
+    Mu__Sign sign = MU__SIGN__INIT;
+    Mu__Identity identity = MU__IDENTITY__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    identity.sha256.data = sign.md5.data = zeros;
+    identity.sha256.len = WIRE_SHA256;
+    sign.md5.len = STORE_MD5_SIZE;
+    sign.question = ++questions;
+    sign.key = (char *)key;
+    sign.attempt = attempt;
+    sign.identity = &identity;
+    envelope.body_case = MU__ENVELOPE__BODY_SIGN;
+    envelope.sign = &sign;
+    site_say(ssl, &envelope);
+    Mu__Envelope *answer = site_await(ssl, MU__ENVELOPE__BODY_SIGNED);
+    assert_int_equal(answer->signed_->question, questions);
+    assert_string_equal(answer->signed_->url, "");
+    assert_non_null(strstr(answer->signed_->error, "no actor of this worker"));
+    wire_free(answer);
+}
+
+/* URLs of the store: for what its own actors are at, and it has none. */
+static void objects_of_others(void **state)
+{
+    struct site *site = *state;
+    SSL *ssl = join(site);
+    expect_no_url(ssl, "a", 0);
+    expect_no_url(ssl, "a", 1);
+    expect_no_url(ssl, "../a", 0);
+    expect_no_url(ssl, "messages/nobody/nobody/a", 1);
+    expect_no_url(ssl, "messages/", 1);
+    expect_no_url(ssl, "parked/nobody", 1);
+    expect_no_url(ssl, "parked/nobody.attempt-1", 0);
+    site_hang_up(ssl);
     site_finish(site);
 }
 
@@ -174,6 +217,17 @@ static void say_too_much(SSL *ssl)
     site_say(ssl, &envelope);
 }
 
+static void say_sign_without_sum(SSL *ssl)
+{
+    Mu__Sign sign = MU__SIGN__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    sign.key = "a";
+    sign.attempt = 1;
+    envelope.body_case = MU__ENVELOPE__BODY_SIGN;
+    envelope.sign = &sign;
+    site_say(ssl, &envelope);
+}
+
 /* Within the longest message, as many parts as fit. */
 static void say_very_many_parts(SSL *ssl)
 {
@@ -208,11 +262,21 @@ static void not_even_tls(SSL *ssl)
 }
 
 static void (*const wrong[])(SSL *ssl) = {
-    say_garbage,           say_http,     say_too_long,
-    say_just_too_long,     say_bulk,     say_nothing_in_it,
-    say_dismiss,           say_cancel,   say_outcome_of_nobody,
-    say_copy_without_name, say_too_much, say_very_many_parts,
-    end_in_the_middle,     not_even_tls,
+    say_garbage,
+    say_http,
+    say_too_long,
+    say_just_too_long,
+    say_bulk,
+    say_nothing_in_it,
+    say_dismiss,
+    say_cancel,
+    say_outcome_of_nobody,
+    say_copy_without_name,
+    say_sign_without_sum,
+    say_too_much,
+    say_very_many_parts,
+    end_in_the_middle,
+    not_even_tls,
 };
 
 static void what_is_not_allowed(void **state)
@@ -363,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SITE_TEST(strangers),
         SITE_TEST(another_token),
+        SITE_TEST(objects_of_others),
         SITE_TEST(what_is_not_allowed),
         SITE_TEST(what_is_not_its_own),
         SITE_TEST(slow_ones),

@@ -158,16 +158,17 @@ class Gateway:
     def environment(self, url=None, **more):
         """The environment of a program that uses it by `url` (default: the plain one)."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return dict(clean, AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY,
-                    AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
-                    AWS_ENDPOINT_URL_S3=url or self.plain, AWS_CA_BUNDLE=str(self.authority),
-                    AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent", **more)
+        return clean | {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL_S3": url or self.plain,
+            "AWS_CA_BUNDLE": str(self.authority), "AWS_CONFIG_FILE": "/nonexistent",
+            "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"} | more
 
     def request(self, method, path, data=b"", access_key=ACCESS_KEY, secret_key=SECRET_KEY, expect=(200, 204)):
         """One signed request, by curl; returns the answer's body. `path` begins with the bucket."""
         body = self.folder / "body"
         body.write_bytes(data)
-        sent = ["--data-binary", f"@{body}", "-H", "Content-Type:"] if data else []
+        sent = ["-T", body] if data else []
         done = subprocess.run(
             ["curl", "-sS", "-X", method, "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
              f"{access_key}:{secret_key}", "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", *sent,
