@@ -36,7 +36,7 @@ static void name_coming(int64_t number, struct coming *files)
 static void remove_all(int64_t chunks)
 {
     for (int64_t number = 0; number <= chunks; number++) {
-        struct coming files;
+        struct coming files = {0};
         name_coming(number, &files);
         unlink(files.times);
         unlink(files.chunk);
@@ -72,7 +72,7 @@ static int add_files(struct join *join, const struct coming *files, struct error
 /* Appends the next chunk. 1, or 0 if it was the film's last. */
 static int add_chunk(struct join *join, struct error *error)
 {
-    struct coming files;
+    struct coming files = {0};
     name_coming(join->chunks, &files);
     return add_files(join, &files, error);
 }

@@ -165,7 +165,7 @@ static void fill(struct coordinator_job *job, uint64_t now)
 /* ---- Coming -------------------------------------------------------------------------------- */
 
 /* When its commands should have ended, in the ledger's time; 0: they need not. */
-static int64_t until(const struct member *member)
+static int64_t commands_until(const struct member *member)
 {
     uint64_t margin = member->life_ms / MARGIN_PART;
     if (member->life_ms == 0)
@@ -180,7 +180,7 @@ static void use(struct member *member)
     struct coordinator_job *job = member->job;
     member->used = true;
     job->used++;
-    ledger_joined(job->ledger, member->worker, member->slots, until(member),
+    ledger_joined(job->ledger, member->worker, member->slots, commands_until(member),
                   coordinator_job_now(job));
 }
 
