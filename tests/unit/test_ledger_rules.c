@@ -844,6 +844,26 @@ static void commands_that_take_too_long(void **state)
     desk_free(desk);
 }
 
+/* When its worker's time is over a command leaves at any point, also where its message is there. */
+static void commands_leave_when_it_is_late(void **state)
+{
+    struct desk *desk = desk_new(ONE_POINT, NULL);
+    join_until(desk, 1, 10000);
+    end(desk, "b", JOB_RUN, JOB_OK);
+    end(desk, "b", JOB_SEND, JOB_OK);
+    struct ledger_order run = take(desk, LEDGER_REQUEST, "a");
+    const struct ledger_call call = call_of(&run);
+    tick(desk, 10000);
+    ledger_point(desk->ledger, &call, 1, "m", -1, 10001);
+    desk->now = 10002;
+    struct ledger_order asked = take(desk, LEDGER_PARK, "a");
+    was_parked(desk, &asked);
+    take(desk, LEDGER_PARKED, "a");
+    join(desk, 2);
+    assert_int_equal(unpark(desk, "a", JOB_OK).worker, 2); /* at once */
+    desk_free(desk);
+}
+
 /* All that it has only waits. */
 static void who_only_waits_ends(void **state)
 {
@@ -924,6 +944,7 @@ int main(void)
         cmocka_unit_test(time_is_short),
         cmocka_unit_test(commands_that_take_too_long),
         cmocka_unit_test(who_only_waits_ends),
+        cmocka_unit_test(commands_leave_when_it_is_late),
         cmocka_unit_test(others_are_expected),
         cmocka_unit_test(somebody_is_needed),
     };
