@@ -10,7 +10,7 @@
 #include "engine/kind.h"
 
 static const struct engine_kind *const kinds[] = {&engine_local_kind, &engine_command_kind,
-                                                &engine_slurm_kind, &engine_lambda_kind};
+                                                  &engine_slurm_kind, &engine_lambda_kind};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- Options ------------------------------------------------------------------------------- */

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Jobs on instances that others' Lambda starts, and what may befall them there."""
+"""Jobs on instances that others' Lambda starts, and what may befall them there. XC_LAMBDA_PACKAGE names a package whose
+`bootstrap` they are to run, in place of this build's program."""
 import os
 import random
 import signal
 import threading
 import unittest
+import zipfile
+
+import radosgw
 
 from endpoint import Endpoint, Front
-from harness import ALL, EXCAMERA, LEVEL, ROOT, Case, excamera, main, make_clip
+from harness import ALL, EXCAMERA, LEVEL, ROOT, Case, excamera, main, make_clip, run
 from service import environment
 
 RING = ROOT / "examples/ring.json"
@@ -17,7 +21,13 @@ RING = ROOT / "examples/ring.json"
 class Real(Case):
     def setUp(self):
         super().setUp()
-        self.endpoint = Endpoint(self.folder / "endpoint", EXCAMERA)
+        bootstrap = EXCAMERA
+        if package := os.environ.get("XC_LAMBDA_PACKAGE"):
+            with zipfile.ZipFile(package) as archive:
+                archive.extractall(self.folder / "package")
+            bootstrap = self.folder / "package/bootstrap"
+            bootstrap.chmod(0o755)
+        self.endpoint = Endpoint(self.folder / "endpoint", bootstrap)
         self.addCleanup(self.endpoint.close)
 
     def engine(self):
@@ -47,6 +57,24 @@ class Real(Case):
         here = self.film("here.webm", clip, "--workers", 2)
         there = self.film("there.webm", clip, "--workers", 6, *self.engine(), service=self.endpoint)
         self.assertEqual(here, there)
+
+    @unittest.skipIf(radosgw.missing(), radosgw.missing())
+    def test_encode_in_s3(self):
+        """Film, output and all between in S3, which workers have no credentials for."""
+        gateway = radosgw.Gateway()
+        self.addCleanup(gateway.stop)
+        gateway.request("PUT", "films")
+        clip = make_clip(self.folder / "clip.y4m", "320x180", 240, 24)
+        # As curl's upload: the gateway refuses Debian 12's curl any other large body.
+        run("curl", "-sSf", "-T", clip, "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
+            f"{radosgw.ACCESS_KEY}:{radosgw.SECRET_KEY}", "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD",
+            f"{gateway.plain}/films/clip.y4m")
+        here = self.film("here.webm", clip, "--workers", 2)
+        excamera("encode", "s3://films/clip.y4m", "-o", "s3://films/film.webm", "-N", 6, "-x", 16, "--store",
+                 "s3://films/jobs", "--workers", 4, *self.engine(), timeout=600,
+                 env=gateway.environment(AWS_ENDPOINT_URL_LAMBDA=self.endpoint.url))
+        self.assertEqual(gateway.request("GET", "films/film.webm"), here)
+        self.assertEqual(gateway.keys("films"), ["clip.y4m", "film.webm"])
 
     def test_half_never_start_and_a_tenth_are_throttled(self):
         chance = random.Random(13)
