@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "encode/levels.h"
 #include "encode/plan.h"
+#include "encode/reference.h"
 #include "encode/tasks.h"
 #include "encode/vpx_encoder.h"
 
@@ -47,7 +48,7 @@ struct option_help {
 };
 
 static const struct option_help option_help[OPTIONS] = {
-    [SOURCE] = {"source", "FILE", "the film"},
+    [SOURCE] = {"source", "FILM", "a file, a URL, or reference:FILE, a file with a URL in it"},
     [START] = {"start", "FRAME", "first frame, counted from 0 (default 0)"},
     [FRAMES] = {"frames", "COUNT", "how many; 0, the default, for all"},
     [RAW] = {"raw", "FILE", "the chunk's raw pictures (Y4M)"},
@@ -231,10 +232,16 @@ static bool check_required(const struct task *task, unsigned given)
     return true;
 }
 
-static int run_task(const struct task *task, const struct task_options *options)
+static int run_task(const struct task *task, struct task_options *options)
 {
     struct error error = {0};
-    if (task->run(options, &error) >= 0)
+    char *film = NULL;
+    int code = options->source != NULL ? reference_resolve(options->source, &film, &error) : 0;
+    options->source = film;
+    if (code >= 0)
+        code = task->run(options, &error);
+    free(film);
+    if (code >= 0)
         return EXIT_SUCCESS;
     fprintf(stderr, "excamera task %s: %s\n", task->name, error.message);
     return EXIT_FAILURE;

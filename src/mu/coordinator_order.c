@@ -50,6 +50,7 @@ static Mu__Get *fill_get(struct parts *parts, const struct ledger_order *order)
     mu__get__init(&parts->get);
     parts->get.key = (char *)order->what.key;
     parts->get.file = (char *)order->what.file;
+    parts->get.by_url = order->what.by_url;
     if (order->identified) {
         fill_identity(&parts->expected, &order->identity);
         parts->get.expected = &parts->expected;

@@ -136,7 +136,7 @@ struct job_next {
 /* ---- Requests ------------------------------------------------------------------------------ */
 
 enum job_kind {
-    JOB_GET,     /* key -> file */
+    JOB_GET,     /* key -> file, of its bytes or its URL */
     JOB_PUT,     /* file -> key [, actor: kept until that one is done] */
     JOB_RUN,     /* argv, points */
     JOB_SEND,    /* to actor, name; file or text */
@@ -168,6 +168,7 @@ struct job_request {
     enum job_kind kind;
     struct job_text key, file, actor, name, text; /* without parts where not given */
     bool move;                                    /* of JOB_PUT: the file goes */
+    bool by_url; /* of a JOB_GET: the file gets the object's URL in place of its bytes */
     int words;
     struct job_text *argv; /* [words] */
     int points;

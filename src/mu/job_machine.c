@@ -42,11 +42,26 @@ static int read_texts(const struct job_reader *reader, const struct node *node, 
     return code;
 }
 
+/* One of two members says where to, and so what. */
+static int settle_get(const struct job_reader *reader, const struct node *node,
+                      const struct job_text *url, struct job_request *request)
+{
+    if ((request->file.parts > 0) == (url->parts > 0))
+        return job_node_fail(reader, node, "needs one of 'file' and 'url'");
+    request->by_url = url->parts > 0;
+    if (request->by_url)
+        request->file = *url;
+    return 0;
+}
+
 static int read_transfer(const struct job_reader *reader, const struct node *node, bool at_point,
                          struct job_request *request)
 {
-    const struct text_member get[] = {
-        {"key", true, .text = &request->key}, {"file", true, .text = &request->file}, {0}};
+    struct job_text url = {0};
+    const struct text_member get[] = {{"key", true, .text = &request->key},
+                                      {"file", false, .text = &request->file},
+                                      {"url", false, .text = &url},
+                                      {0}};
     const struct text_member put[] = {{"file", true, .text = &request->file},
                                       {"key", true, .text = &request->key},
                                       {"for", false, .text = &request->actor},
@@ -68,6 +83,8 @@ static int read_transfer(const struct job_reader *reader, const struct node *nod
                                                           [JOB_RECEIVE] = receive,
                                                           [JOB_NEEDED] = needed};
     int code = read_texts(reader, node, at_point, members[request->kind]);
+    if (code >= 0 && request->kind == JOB_GET)
+        return settle_get(reader, node, &url, request);
     if (code < 0 || request->kind != JOB_SEND)
         return code;
     if ((request->file.parts > 0) == (request->text.parts > 0))

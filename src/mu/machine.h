@@ -48,6 +48,7 @@ struct machine_request {
     const char *key; /* of an object: get, put */
     const char
         *file; /* in the scratch folder: get, put, receive; set reads it; of a send, or NULL */
+    bool by_url;      /* of a get: the file gets the object's URL in place of its bytes */
     const char *text; /* of a send without file: the message */
     const char *peer; /* actor: send, receive, needed; of a put: kept until that one is done, or
                          NULL */

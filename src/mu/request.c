@@ -127,6 +127,7 @@ static int fill_request(const struct filler *filler, const struct job_request *f
 {
     request->kind = from->kind;
     request->move = from->move;
+    request->by_url = from->by_url;
     int code = fill_text(filler, KEY, &from->key, &request->key);
     if (code >= 0)
         code = fill_text(filler, FILE_NAME, &from->file, &request->file);

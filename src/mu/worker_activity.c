@@ -262,7 +262,9 @@ static void start(struct activity *activity)
         return;
     }
     activity->started = activity->came;
-    if (activity->get != NULL)
+    if (activity->get != NULL && activity->get->by_url)
+        worker_url_get(activity);
+    else if (activity->get != NULL)
         start_get(activity);
     else if (activity->put != NULL)
         start_put(activity);

@@ -157,6 +157,9 @@ struct outgoing {
     struct error failure; /* where no more tries are made; code 0 otherwise */
 };
 
+/* worker_url.c: does a "get" of a URL. */
+void worker_url_get(struct activity *activity);
+
 /* worker_attempt.c */
 struct attempt *worker_attempt_find(struct worker *worker, const char *actor, uint32_t number);
 /* Makes its folders. NULL where that fails. */

@@ -260,7 +260,12 @@ static const struct change changes[] = {
      "base:17: machine.start[1].if.all[1].not.any[0].variable: 'number' is known only", MEANING},
 
     /* Requests. */
-    {"get without file", ", \"file\": \"in\"}", "}", "fetch.get.file: is missing", SHAPE},
+    {"get without file", ", \"file\": \"in\"}", "}", "fetch.get: needs one of 'file' and 'url'",
+     SHAPE},
+    {"get of both", "\"file\": \"in\"}", "\"file\": \"in\", \"url\": \"at\"}",
+     "fetch.get: needs one of 'file' and 'url'", SHAPE},
+    {"url leaves the folder", "\"file\": \"in\"}", "\"url\": \"../in\"}",
+     "base:23: machine.states.fetch: '../in' is no file of the scratch folder", MEANING},
     {"file no string", "\"file\": \"in\"}", "\"file\": 3}", "fetch.get.file: is not a string",
      SHAPE},
     {"file leaves the folder", "\"file\": \"in\"}", "\"file\": \"../in\"}",
