@@ -8,7 +8,7 @@ build="build-essential meson ninja-build pkg-config libvpx-dev libavformat-dev l
        libavutil-dev libswscale-dev libswresample-dev libuv1-dev libjansson-dev libxxhash-dev
        libssl-dev libzstd-dev libcurl4-openssl-dev libinih-dev libexpat1-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
 demo="$build ffmpeg"
-test="$demo libfuse3-dev fuse3 libmicrohttpd-dev radosgw ceph-mon ceph-osd ceph-common curl python3 python3-jsonschema python3-botocore openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium slurm-wlm munge openssh-server openssh-client
+test="$demo libfuse3-dev fuse3 libmicrohttpd-dev nginx-light radosgw ceph-mon ceph-osd ceph-common curl python3 python3-jsonschema python3-botocore openssl vpx-tools clang libclang-rt-14-dev clang-format cppcheck chromium slurm-wlm munge openssh-server openssh-client
       gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # What the function's package is built with; its libraries are fetched apart (scripts/lambda).
 lambda="build-essential meson ninja-build pkg-config python3 protobuf-c-compiler nasm debian-archive-keyring"

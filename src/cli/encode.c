@@ -84,9 +84,10 @@ static void usage(void)
     printf(
         "usage: excamera encode INPUT -o OUTPUT [OPTIONS]\n"
         "\n"
-        "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, or - for Y4M on\n"
-        "standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM on standard\n"
-        "output.\n"
+        "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, a file or a URL, "
+        "or\n"
+        "- for Y4M on standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM\n"
+        "on standard output.\n"
         "\n"
         "  -o, --output FILE      where the film goes\n"
         "  -N, --chunk FRAMES     frames in a chunk (6); chunks are encoded all at once\n"

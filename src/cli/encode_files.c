@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/objects.h"
+#include "media/remote.h"
 #include "store/store.h"
 #include "util/output.h"
 #include "util/write.h"
@@ -175,6 +176,12 @@ static int open_input(struct encode_files *files, const char *input, struct erro
             return objects_get(input, files->input, error);
         files->input = NULL;
         return error_set(error, -ENOMEM, "out of memory");
+    }
+    if (remote_is_url(input)) {
+        files->is_url = true;
+        name_film(files, "film");
+        files->input = strdup(input);
+        return files->input != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
     }
     if (!is_stdin && stat(input, &status) != 0)
         return error_set(error, -errno, "%s: %s", input, strerror(errno));

@@ -13,7 +13,8 @@ struct encode_files {
     bool resumable; /* the folder is known by the output's name: another run can find it */
     bool elsewhere; /* the job runs there */
     bool to_stdout, to_store;
-    char *input;      /* a file with the film */
+    char *input;      /* a file with the film, or its URL */
+    bool is_url;      /* it is not put into the store: workers read what they need of it */
     char *output;     /* where the job puts what it has made */
     char *summary;    /* where it puts what that is */
     const char *kind; /* of the output: "webm" or "ivf" */

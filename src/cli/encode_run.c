@@ -20,6 +20,8 @@
 enum { CHOICES = 24, CHOICE_SIZE = 24 };
 /* No task takes as long, for each frame of its chunk, on the slowest machine. */
 enum { TASK_SECONDS = 900, FRAME_SECONDS = 60 };
+/* Frames that are worth a scan of their own; how many scans a film of unknown length has. */
+enum { SCAN_FRAMES = 100, SCANS_UNKNOWN = 64, MOST_SCANS = 500 };
 
 struct encode {
     const struct encode_options *options;
@@ -63,11 +65,31 @@ static void choose_flag(struct encode *encode, const char *variable, bool value)
     choose(encode, variable, value ? "true" : "false");
 }
 
+/* On one machine one process decodes the film for all; elsewhere each worker decodes what it needs. */
+static bool seeks(const struct encode *encode)
+{
+    const char *engine = encode->options->engine.name;
+    return encode->options->access != NULL || (engine != NULL && strcmp(engine, "local") != 0);
+}
+
+/* As many as have something to do. It depends on the film alone: a job that is resumed must have as many. */
+static int64_t count_scans(const struct encode *encode)
+{
+    int64_t scans = encode->input.frames > 0 ? encode->input.frames / SCAN_FRAMES : SCANS_UNKNOWN;
+    return scans < 1 ? 1 : scans > MOST_SCANS ? MOST_SCANS : scans;
+}
+
 /* What decides the film's bytes, and so what a job is known by. */
 static void choose_settings(struct encode *encode)
 {
     const struct encode_options *options = encode->options;
     choose(encode, "film", encode->files.film);
+    choose(encode, "frames_by", seeks(encode) ? "seeking" : "source");
+    choose(encode, "source",
+           encode->files.is_url ? encode->files.input
+           : seeks(encode)      ? "reference:film.url"
+                                : encode->files.film);
+    choose_number(encode, "scans", seeks(encode) ? count_scans(encode) : 1);
     choose(encode, "kind", encode->files.kind);
     choose_number(encode, "start", options->start);
     choose_number(encode, "frames", options->frames);
@@ -88,7 +110,7 @@ static int load_job(struct encode *encode, struct error *error)
         local_digest(encode_job_text, size, encode->choice, encode->choices, encode->digest, error);
     choose_number(encode, "time_limit",
                   TASK_SECONDS + FRAME_SECONDS * encode->options->chunk_frames);
-    choose(encode, "input", encode->files.input);
+    choose(encode, "input", encode->files.is_url ? "" : encode->files.input);
     choose(encode, "output", encode->files.output);
     choose(encode, "summary", encode->files.summary);
     if (code == 0)
@@ -214,6 +236,7 @@ static int read_summary(const struct encode *encode, struct encode_result *resul
         .key_frames = number_of(json, "key_frames"),
         .chunks = number_of(json, "chunks"),
         .batches = number_of(json, "batches"),
+        .unentered = number_of(json, "unentered"),
         .bytes = number_of(json, encode->files.to_stdout ? "video_bytes" : "bytes"),
         .film_seconds = json_number_value(json_object_get(json, "seconds")),
         .seconds = now() - encode->started,

@@ -61,6 +61,7 @@ struct encode_options {
 struct encode_result {
     struct input_info input;
     int64_t frames, key_frames, chunks, batches;
+    int64_t unentered;   /* frames that no worker could go to, and one has decoded in order */
     int64_t bytes;       /* of the output; of the video alone on standard output */
     double film_seconds; /* that the video lasts */
     double seconds;      /* that it took */

@@ -30,6 +30,11 @@ static void print_input(const struct encode_options *options, const struct encod
             strcmp(options->input, "-") == 0 ? "standard input" : options->input, input->source);
     if (input->converted[0] != '\0')
         fprintf(stderr, "converted  %s\n", input->converted);
+    if (result->unentered > 0)
+        fprintf(stderr,
+                "warning    %lld frames come behind key frames that decoding cannot begin at: they "
+                "were decoded in order\n",
+                (long long)result->unentered);
     if (input->interlaced)
         fprintf(stderr,
                 "warning    the input is interlaced; its fields are encoded together as they "
@@ -129,6 +134,7 @@ static void add_result(json_t *json, const struct encode_result *result)
     json_object_set_new(json, "key_frames", json_integer(result->key_frames));
     json_object_set_new(json, "chunks", json_integer(result->chunks));
     json_object_set_new(json, "batches", json_integer(result->batches));
+    json_object_set_new(json, "unentered", json_integer(result->unentered));
     json_object_set_new(json, "bytes", json_integer(result->bytes));
     json_object_set_new(json, "duration", json_real(result->film_seconds));
     json_object_set_new(json, "bitrate", json_real(bitrate(result)));

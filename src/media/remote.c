@@ -47,6 +47,7 @@ struct answer {
     long status;
     bool partial; /* it says which range it is, and it is the one wanted */
     bool changed; /* it is of another file than before */
+    bool empty;   /* the file has no bytes */
 };
 
 bool remote_is_url(const char *path)
@@ -204,6 +205,8 @@ static int failed(const struct answer *answer, CURLcode code, struct error *erro
     case 0:
         return error_set(error, -EIO, "cannot read %s: %s", name, curl_easy_strerror(code));
     case 200:
+        if (answer->empty)
+            return error_set(error, -EINVAL, "%s is empty", name);
         return error_set(error, -EINVAL,
                          "cannot read %s: its server does not give parts of files (ranges)", name);
     case 206:
@@ -252,6 +255,9 @@ static CURLcode request(struct remote *remote, int64_t first, int count, struct 
     curl_easy_setopt(remote->curl, CURLOPT_HEADERDATA, answer);
     CURLcode code = curl_easy_perform(remote->curl);
     curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    curl_off_t length = -1;
+    curl_easy_getinfo(remote->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    answer->empty = length == 0;
     if (code == CURLE_OK && answer->come != answer->length)
         code = CURLE_PARTIAL_FILE;
     drop_incomplete(remote, answer);

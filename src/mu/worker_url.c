@@ -31,24 +31,45 @@ static void on_written(void *opaque, const struct files_result *result)
     worker_activity_finish_with(opaque, &result->error, NULL);
 }
 
-void worker_url_get(struct activity *activity)
+static void write_url(struct activity *activity, const char *url)
 {
     struct attempt *attempt = activity->attempt;
-    struct worker *worker = attempt->worker;
+    const struct files_source source = {.bytes = (const uint8_t *)url, .size = strlen(url)};
     char draft[32];
-    if (!store_is_key(activity->get->key)) {
+    worker_attempt_draft(attempt, draft);
+    if (worker_files_copy(attempt->worker->loop, &source, attempt->own, draft, attempt->files,
+                          activity->get->file, on_written, activity) < 0)
+        worker_activity_fail(activity, "out of memory");
+}
+
+static void on_url(void *opaque, const struct store_result *result)
+{
+    struct activity *activity = opaque;
+    activity->operation = NULL;
+    if (result->error.code < 0)
+        worker_activity_fail(activity, result->error.message);
+    else
+        write_url(activity, result->url);
+}
+
+void worker_url_get(struct activity *activity)
+{
+    struct store *store = activity->attempt->worker->store;
+    const struct store_url wanted = {.key = activity->get->key};
+    struct error error;
+    if (!store_is_key(wanted.key)) {
         worker_activity_fail(activity, "a URL of what is no key");
         return;
     }
-    char *url = folder_url(store_place(worker->store), activity->get->key);
-    const struct files_source source = {.bytes = (uint8_t *)url,
-                                        .size = url != NULL ? strlen(url) : 0};
-    worker_attempt_draft(attempt, draft);
-    int code = url != NULL
-                   ? worker_files_copy(worker->loop, &source, attempt->own, draft, attempt->files,
-                                       activity->get->file, on_written, activity)
-                   : -ENOMEM;
-    free(url);
-    if (code < 0)
+    if (store_is_remote(store_place(store))) {
+        if (store_url(store, &wanted, on_url, activity, &activity->operation, &error) < 0)
+            worker_activity_fail(activity, error.message);
+        return;
+    }
+    char *url = folder_url(store_place(store), wanted.key);
+    if (url != NULL)
+        write_url(activity, url);
+    else
         worker_activity_fail(activity, "out of memory");
+    free(url);
 }
