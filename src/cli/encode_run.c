@@ -68,7 +68,7 @@ static void choose_flag(struct encode *encode, const char *variable, bool value)
 /* On one machine one process decodes the film for all; elsewhere each worker decodes what it needs. */
 static bool seeks(const struct encode *encode)
 {
-    const char *engine = encode->options->engine.name;
+    const char *engine = encode->options->engine->name;
     return encode->options->access != NULL || (engine != NULL && strcmp(engine, "local") != 0);
 }
 
