@@ -45,9 +45,8 @@ int machine_step(const struct job *job, struct actor actor, const struct actor_s
 /* A request with everything filled in. */
 struct machine_request {
     enum job_kind kind;
-    const char *key; /* of an object: get, put */
-    const char
-        *file; /* in the scratch folder: get, put, receive; set reads it; of a send, or NULL */
+    const char *key;  /* of an object: get, put */
+    const char *file; /* in the scratch folder; NULL of a send of words. set reads it */
     bool by_url;      /* of a get: the file gets the object's URL in place of its bytes */
     const char *text; /* of a send without file: the message */
     const char *peer; /* actor: send, receive, needed; of a put: kept until that one is done, or
