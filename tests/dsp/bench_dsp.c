@@ -69,6 +69,13 @@ static void call_forward_dct(struct bench *b, int variant)
     b->use += (uint32_t)b->wide[5];
 }
 
+static void call_forward_dct4(struct bench *b, int variant)
+{
+    const uint8_t *const source[2] = {b->a + AT, b->a + AT + 8};
+    const uint8_t *const prediction[2] = {b->b + AT, b->b + AT + 8};
+    b->dsp.forward_dct4(source, STRIDE, prediction, STRIDE, b->wide);
+}
+
 static void call_forward_wht(struct bench *b, int variant)
 {
     int16_t output[16];
@@ -151,6 +158,7 @@ static const struct benchmark {
     {"inverse_dct_add_dc4", call_inverse_dct_dc4, 0},
     {"inverse_wht", call_inverse_wht, 0},
     {"forward_dct", call_forward_dct, 0},
+    {"forward_dct4", call_forward_dct4, 0},
     {"forward_wht", call_forward_wht, 0},
     {"filter_luma left", call_filter_luma, FILTER_LEFT},
     {"filter_luma above", call_filter_luma, FILTER_ABOVE},

@@ -337,6 +337,26 @@ static void test_forward_wht(const struct xc_dsp *dsp)
     }
 }
 
+static void test_forward_dct4(const struct xc_dsp *dsp)
+{
+    static uint8_t source[CANVAS], prediction[CANVAS];
+    for (int round = 0; round < 40 * rounds; round++) {
+        int16_t expected[64], actual[65];
+        size_t a = random_below(32), b = random_below(32);
+        fill_samples(source, CANVAS / 4, round % CONTENTS);
+        fill_samples(prediction, CANVAS / 4, random_below(CONTENTS));
+        const uint8_t *const sources[2] = {source + a, source + b + 4 * STRIDE};
+        const uint8_t *const predictions[2] = {prediction + b, prediction + a + 5 * STRIDE};
+        for (int i = 0; i < 4; i++)
+            dsp->forward_dct(sources[i / 2] + 4 * (i % 2), STRIDE, predictions[i / 2] + 4 * (i % 2),
+                             STRIDE, expected + 16 * i);
+        actual[64] = 12345;
+        dsp->forward_dct4(sources, STRIDE, predictions, STRIDE, actual);
+        CLAIM_SAME(actual, expected, sizeof(expected));
+        CLAIM(actual[64] == 12345);
+    }
+}
+
 /* All levels must give the same coefficients, not just good ones. */
 static void test_forward_like_c(const struct xc_dsp *dsp)
 {
@@ -480,6 +500,7 @@ static const struct test {
     {"the reference is a DCT", test_inverse_dct_is_a_dct},
     {"inverse WHT", test_inverse_wht},
     {"forward DCT", test_forward_dct},
+    {"forward DCT of four blocks", test_forward_dct4},
     {"forward WHT", test_forward_wht},
     {"forward transforms like C", test_forward_like_c},
     {"loop filters", test_loop_filters},

@@ -68,6 +68,10 @@ struct xc_dsp {
      */
     void (*forward_dct)(const uint8_t *source, ptrdiff_t source_stride, const uint8_t *prediction,
                         ptrdiff_t prediction_stride, int16_t coefficient[16]);
+    /* Four blocks: two side by side from source[0] on, two from source[1] on. */
+    void (*forward_dct4)(const uint8_t *const source[2], ptrdiff_t source_stride,
+                         const uint8_t *const prediction[2], ptrdiff_t prediction_stride,
+                         int16_t coefficient[64]);
     /* The input is the DC coefficients of 16 luma blocks, at coefficient[16 * i]. */
     void (*forward_wht)(const int16_t *coefficient, int16_t output[16]);
 

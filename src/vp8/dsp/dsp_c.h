@@ -40,6 +40,17 @@ void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
         bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
     }
 
+/* Makes a level's kernel of four blocks from its forward_dct(). */
+#define XC_MAKE_FORWARD_DCT4                                                                       \
+    static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride,              \
+                             const uint8_t *const prediction[2], ptrdiff_t prediction_stride,      \
+                             int16_t coefficient[64])                                              \
+    {                                                                                              \
+        for (int i = 0; i < 4; i++)                                                                \
+            forward_dct(source[i / 2] + 4 * (i % 2), source_stride,                                \
+                        prediction[i / 2] + 4 * (i % 2), prediction_stride, coefficient + 16 * i); \
+    }
+
 /* Before a short loop over neighbours: keeps the compiler from unrolling it into scalar code before
  * it looks for vectors. */
 #define XC_KEEP_LOOP _Pragma("GCC unroll 1")

@@ -114,6 +114,8 @@ static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const ui
     }
 }
 
+XC_MAKE_FORWARD_DCT4
+
 /* x / 8 rounded to the nearest, halves towards zero. */
 static inline int16_t eighth(int x)
 {
@@ -149,5 +151,6 @@ void xc_transform_init_c(struct xc_dsp *dsp)
     dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
     dsp->inverse_wht = xc_inverse_wht_c;
     dsp->forward_dct = forward_dct;
+    dsp->forward_dct4 = forward_dct4;
     dsp->forward_wht = forward_wht;
 }

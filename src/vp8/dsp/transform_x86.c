@@ -203,6 +203,92 @@ static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const ui
                 coefficient);
 }
 
+#ifdef __AVX2__
+
+/* Four blocks in four registers: block 0 and 2 in the quarters of the lower and upper halves that come first,
+ * 1 and 3 in those behind them; row (or column) i of all in register i. */
+struct four_blocks {
+    __m256i line[4];
+};
+
+XC_INLINE __m256i eight_differences(const uint8_t *const source[2], ptrdiff_t source_at,
+                                    const uint8_t *const prediction[2], ptrdiff_t prediction_at)
+{
+    __m128i s = _mm_unpacklo_epi64(load8(source[0] + source_at), load8(source[1] + source_at));
+    __m128i p = _mm_unpacklo_epi64(load8(prediction[0] + prediction_at),
+                                   load8(prediction[1] + prediction_at));
+    return _mm256_sub_epi16(_mm256_cvtepu8_epi16(s), _mm256_cvtepu8_epi16(p));
+}
+
+XC_INLINE struct four_blocks transpose_four(struct four_blocks b)
+{
+    __m256i low01 = _mm256_unpacklo_epi16(b.line[0], b.line[1]); /* blocks 0 and 2 */
+    __m256i low23 = _mm256_unpacklo_epi16(b.line[2], b.line[3]);
+    __m256i high01 = _mm256_unpackhi_epi16(b.line[0], b.line[1]); /* blocks 1 and 3 */
+    __m256i high23 = _mm256_unpackhi_epi16(b.line[2], b.line[3]);
+    __m256i first = _mm256_unpacklo_epi32(low01, low23),
+            second = _mm256_unpackhi_epi32(low01, low23);
+    __m256i third = _mm256_unpacklo_epi32(high01, high23);
+    __m256i fourth = _mm256_unpackhi_epi32(high01, high23);
+    return (struct four_blocks){
+        {_mm256_unpacklo_epi64(first, third), _mm256_unpackhi_epi64(first, third),
+         _mm256_unpacklo_epi64(second, fourth), _mm256_unpackhi_epi64(second, fourth)}};
+}
+
+/* (x * 2217 + y * 5352 + rounding) >> shift */
+XC_INLINE __m256i rotate_four(__m256i x, __m256i y, int taps, int rounding, int shift)
+{
+    __m256i bias = _mm256_set1_epi32(rounding), tap = _mm256_set1_epi32(taps);
+    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(x, y), tap);
+    __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(x, y), tap);
+    return _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(low, bias), shift),
+                              _mm256_srai_epi32(_mm256_add_epi32(high, bias), shift));
+}
+
+enum { COSINE_AND_SINE = 5352 * 65536 + 2217, SINE_AND_COSINE = 2217 * 65536 + (-5352 & 0xffff) };
+
+static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride,
+                         const uint8_t *const prediction[2], ptrdiff_t prediction_stride,
+                         int16_t coefficient[64])
+{
+    struct four_blocks b;
+    for (int i = 0; i < 4; i++)
+        b.line[i] = _mm256_slli_epi16(
+            eight_differences(source, i * source_stride, prediction, i * prediction_stride), 3);
+    b = transpose_four(b);
+    __m256i sum03 = _mm256_add_epi16(b.line[0], b.line[3]);
+    __m256i sum12 = _mm256_add_epi16(b.line[1], b.line[2]);
+    __m256i c = _mm256_sub_epi16(b.line[1], b.line[2]), d = _mm256_sub_epi16(b.line[0], b.line[3]);
+    b.line[0] = _mm256_add_epi16(sum03, sum12);
+    b.line[1] = rotate_four(c, d, COSINE_AND_SINE, 14500, 12);
+    b.line[2] = _mm256_sub_epi16(sum03, sum12);
+    b.line[3] = rotate_four(c, d, SINE_AND_COSINE, 7500, 12);
+    b = transpose_four(b);
+    __m256i seven = _mm256_set1_epi16(7), zero = _mm256_setzero_si256();
+    sum03 = _mm256_add_epi16(_mm256_add_epi16(b.line[0], b.line[3]), seven);
+    sum12 = _mm256_add_epi16(b.line[1], b.line[2]);
+    c = _mm256_sub_epi16(b.line[1], b.line[2]);
+    d = _mm256_sub_epi16(b.line[0], b.line[3]);
+    __m256i row0 = _mm256_srai_epi16(_mm256_add_epi16(sum03, sum12), 4);
+    __m256i row2 = _mm256_srai_epi16(_mm256_sub_epi16(sum03, sum12), 4);
+    /* One more where d is not 0. */
+    __m256i row1 =
+        _mm256_add_epi16(rotate_four(c, d, COSINE_AND_SINE, 12000, 16),
+                         _mm256_add_epi16(_mm256_cmpeq_epi16(d, zero), _mm256_set1_epi16(1)));
+    __m256i row3 = rotate_four(c, d, SINE_AND_COSINE, 51000, 16);
+    __m256i upper0 = _mm256_unpacklo_epi64(row0, row1), upper1 = _mm256_unpackhi_epi64(row0, row1);
+    __m256i lower0 = _mm256_unpacklo_epi64(row2, row3), lower1 = _mm256_unpackhi_epi64(row2, row3);
+    __m256i *to = (__m256i *)coefficient;
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(upper0, lower0, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(upper1, lower1, 0x20));
+    _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(upper0, lower0, 0x31));
+    _mm256_storeu_si256(to + 3, _mm256_permute2x128_si256(upper1, lower1, 0x31));
+}
+
+#else
+XC_MAKE_FORWARD_DCT4
+#endif
+
 void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
 {
     dsp->inverse_dct_add = inverse_dct_add;
@@ -210,4 +296,5 @@ void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
     dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
     dsp->inverse_wht = inverse_wht;
     dsp->forward_dct = forward_dct;
+    dsp->forward_dct4 = forward_dct4;
 }
