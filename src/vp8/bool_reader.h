@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "vp8/dsp/inline.h"
+
 /* `value` holds the bits that are next, from its top; `bits` is how many of them came from the
  * data, less 8. Behind the end of the data come zeros, for ever. */
 struct bool_reader {
@@ -15,8 +17,6 @@ struct bool_reader {
     uint32_t range; /* [128, 255] between calls */
     int bits;
 };
-
-#define BOOL_READER_INLINE static inline __attribute__((always_inline))
 
 /* Less than a word is left. */
 static __attribute__((noinline, unused)) struct bool_reader
@@ -33,7 +33,7 @@ bool_reader_fill_end(struct bool_reader reader)
 
 /* To be called with less than 8 bits held. The rare case takes the reader by value, so that callers can keep
  * it in registers. */
-BOOL_READER_INLINE void bool_reader_fill(struct bool_reader *reader)
+XC_INLINE void bool_reader_fill(struct bool_reader *reader)
 {
     if (__builtin_expect(reader->end - reader->next < 8, 0)) {
         *reader = bool_reader_fill_end(*reader);
@@ -58,7 +58,7 @@ static inline void bool_reader_init(struct bool_reader *reader, const uint8_t *d
 }
 
 /* One bool whose probability of being 0 is probability / 256. */
-BOOL_READER_INLINE int read_bool(struct bool_reader *reader, int probability)
+XC_INLINE int read_bool(struct bool_reader *reader, int probability)
 {
     if (__builtin_expect(reader->bits < 0, 0))
         bool_reader_fill(reader);

@@ -98,22 +98,32 @@ struct ending {
 /* Costs of the tokens at a position, by the state before it. */
 typedef const uint16_t *token_rows[COEFFICIENT_CONTEXTS];
 
+/* The cheapest way to write a token behind `before`: its cost, and the state that it starts from. `only` is
+ * the one state that can be reached there, or -1 where there are several. */
+static inline int64_t best_way(const struct xc_trellis *trellis, const struct arrivals *before,
+                               int only, const token_rows rows, int token, int *from)
+{
+    int64_t lambda = trellis->lambda, best = unreachable;
+    if (only >= 0) {
+        *from = only;
+        return before->cost[only] + lambda * rows[only][token];
+    }
+    *from = 0;
+    for (int i = 0; i < COEFFICIENT_CONTEXTS; i++) {
+        int64_t cost = before->cost[i] + lambda * rows[i][token];
+        *from = cost < best ? i : *from;
+        best = cost < best ? cost : best;
+    }
+    return best;
+}
+
 /* Takes `magnitude` at a position into account, whose `base` cost does not depend on the state. */
-static inline void arrive(const struct xc_trellis *trellis, const struct arrivals *before,
+static inline void arrive(const struct xc_trellis *trellis, const struct arrivals *before, int only,
                           const token_rows rows, int magnitude, int64_t base,
                           struct arrivals *after)
 {
-    int token = xc_value_token(magnitude), state = xc_value_context(magnitude);
-    int64_t lambda = trellis->lambda, best = unreachable;
-    int from = 0;
-    for (int i = 0; i < COEFFICIENT_CONTEXTS; i++) {
-        int64_t cost = before->cost[i] + lambda * rows[i][token];
-        if (cost < best) {
-            best = cost;
-            from = i;
-        }
-    }
-    best += base;
+    int state = xc_value_context(magnitude), from;
+    int64_t best = base + best_way(trellis, before, only, rows, xc_value_token(magnitude), &from);
     if (best < after->cost[state]) {
         after->cost[state] = best;
         after->magnitude[state] = (uint16_t)magnitude;
@@ -129,21 +139,32 @@ static inline int64_t level_cost(const struct xc_trellis *trellis, int step, int
     return xc_rd_cost(value * (value - 2 * magnitude), xc_value_cost(level), trellis->lambda);
 }
 
-/* All candidates of the coefficient at a place in raster order. */
+/* All candidates of a coefficient whose nearest level is not 0. */
 static inline void advance(const struct xc_trellis *trellis, const struct arrivals *before,
-                           const token_rows rows, int place, int magnitude, struct arrivals *after)
+                           int only, const token_rows rows, int place, int magnitude,
+                           struct arrivals *after)
 {
     int step = trellis->quantizer->step[place > 0];
     int nearest = nearest_level(trellis->quantizer, place > 0, magnitude);
     for (int i = 0; i < COEFFICIENT_CONTEXTS; i++)
         after->cost[i] = unreachable;
-    arrive(trellis, before, rows, 0, 0, after);
+    arrive(trellis, before, only, rows, 0, 0, after);
     if (nearest > 1)
-        arrive(trellis, before, rows, nearest - 1,
+        arrive(trellis, before, only, rows, nearest - 1,
                level_cost(trellis, step, magnitude, nearest - 1), after);
-    if (nearest > 0)
-        arrive(trellis, before, rows, nearest, level_cost(trellis, step, magnitude, nearest),
-               after);
+    arrive(trellis, before, only, rows, nearest, level_cost(trellis, step, magnitude, nearest),
+           after);
+}
+
+/* The same of one that can only be 0: state 0 is left. */
+static inline void advance_by_zero(const struct xc_trellis *trellis, const struct arrivals *before,
+                                   int only, const token_rows rows, struct arrivals *after)
+{
+    int from;
+    after->cost[0] = best_way(trellis, before, only, rows, TOKEN_ZERO, &from);
+    after->cost[1] = after->cost[2] = unreachable;
+    after->magnitude[0] = 0;
+    after->from[0] = (uint8_t)from;
 }
 
 /* Considers to end the block before `position`, behind a value that is not 0. */
@@ -188,12 +209,20 @@ static struct ending search(const struct xc_trellis *trellis, const int16_t coef
     token_rows rows = {tokens[0], tokens[1], tokens[2]};
     struct ending best = {(int64_t)trellis->lambda * tokens[trellis->context][TOKEN_EOB], 0, 0};
 
-    start.cost[trellis->context] = 0;
+    int only = trellis->context;
+    start.cost[only] = 0;
     for (int position = first; position <= last; position++) {
-        int place = xc_zigzag[position];
-        advance(trellis, before, rows, place, abs(coefficient[place]), &arrivals[position]);
-        before = &arrivals[position];
-        consider_end(trellis, before, position + 1, &best);
+        int place = xc_zigzag[position], magnitude = abs(coefficient[place]);
+        if (magnitude < trellis->quantizer->least[place]) {
+            advance_by_zero(trellis, before, only, rows, &arrivals[position]);
+            before = &arrivals[position];
+            only = 0;
+        } else {
+            advance(trellis, before, only, rows, place, magnitude, &arrivals[position]);
+            before = &arrivals[position];
+            only = -1;
+            consider_end(trellis, before, position + 1, &best);
+        }
         if (position < last) {
             int band = xc_coefficient_bands[position + 1];
             rows[0] = costs->after_zero[type][band];
@@ -204,8 +233,7 @@ static struct ending search(const struct xc_trellis *trellis, const int16_t coef
     return best;
 }
 
-/* Whether 0 is the nearest level of all coefficients. */
-static bool is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
+bool xc_block_is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
 {
     int16_t any = 0;
     for (int i = 0; i < 16; i++) {
@@ -232,7 +260,7 @@ struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
     int first = xc_first_position(trellis->type);
     struct xc_block_result result = {0};
     clear_block(first, level, dequantized);
-    if (!is_empty(trellis->quantizer, coefficient)) {
+    if (!xc_block_is_empty(trellis->quantizer, coefficient)) {
         int last = last_candidate(trellis->quantizer, coefficient);
         struct arrivals arrivals[16];
         struct ending best = search(trellis, coefficient, last, arrivals);

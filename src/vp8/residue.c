@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vp8/reconstruct.h"
+#include "vp8/tables.h"
 #include "vp8/tokens.h"
 
 /* Squared coefficient error per squared sample error: the transforms' gains (quantize.h). */
@@ -29,13 +30,31 @@ static int64_t energy(const int16_t value[16], int first)
     return xc_block_distortion(value, nothing, first);
 }
 
+/* A block that has no tokens, and is found out before the trellis. */
+static void code_empty_block(struct work *work, enum block_type type, int block,
+                             const int16_t value[16], uint8_t *above, uint8_t *left)
+{
+    int64_t lost = energy(value, xc_first_position(type)) / (type == Y2 ? WHT_GAIN / DCT_GAIN : 1);
+    int band = xc_coefficient_bands[xc_first_position(type)], context = *above + *left;
+    work->rate += work->encoder->token_costs.token[type][band][context][TOKEN_EOB];
+    work->distortion += lost;
+    work->zero += lost;
+    work->coefficients->end[block] = 0;
+    *above = *left = 0;
+}
+
 /* Quantizes a block and sets its contexts. */
 static void code_block(struct work *work, enum block_type type, int block, const int16_t value[16],
                        uint8_t *above, uint8_t *left)
 {
     int16_t dequantized[16];
+    const struct xc_quantizer *quantizer = &work->quantizers->of[type];
+    if (xc_block_is_empty(quantizer, value)) {
+        code_empty_block(work, type, block, value, above, left);
+        return;
+    }
     struct xc_trellis trellis = {
-        .quantizer = &work->quantizers->of[type],
+        .quantizer = quantizer,
         .costs = &work->encoder->token_costs,
         .lambda = work->lambda * (type == Y2 ? WHT_GAIN : DCT_GAIN),
         .type = type,
@@ -52,25 +71,63 @@ static void code_block(struct work *work, enum block_type type, int block, const
     work->zero += zero / scale;
 }
 
-static void transform_block(const struct work *work, int plane, int x, int y, int16_t value[16])
+static void transform_block(const struct work *work, int x, int y, int16_t value[16])
 {
     work->encoder->canvas.dsp->forward_dct(
-        work->source.plane[plane] + y * work->source.stride[plane] + x, work->source.stride[plane],
-        work->to.plane[plane] + y * work->to.stride[plane] + x, work->to.stride[plane], value);
+        work->source.plane[0] + y * work->source.stride[0] + x, work->source.stride[0],
+        work->to.plane[0] + y * work->to.stride[0] + x, work->to.stride[0], value);
+}
+
+/* The coefficients of a macroblock's blocks, as struct mb_coefficients numbers them. */
+typedef int16_t macroblock_values[25][16];
+
+static void transform_luma(const struct work *work, macroblock_values value)
+{
+    const struct xc_dsp *dsp = work->encoder->canvas.dsp;
+    for (int i = 0; i < 16; i += 4) {
+        const uint8_t *source = work->source.plane[0] + i * work->source.stride[0];
+        const uint8_t *prediction = work->to.plane[0] + i * work->to.stride[0];
+        dsp->forward_dct4((const uint8_t *const[]){source, source + 8}, work->source.stride[0],
+                          (const uint8_t *const[]){prediction, prediction + 8}, work->to.stride[0],
+                          value[i]);
+    }
+    if (has_y2(work->info))
+        dsp->forward_wht(value[0], value[Y2_BLOCK]);
+}
+
+static void transform_chroma(const struct work *work, macroblock_values value)
+{
+    for (int plane = 1; plane < 3; plane++) {
+        const struct mb_target *source = &work->source, *to = &work->to;
+        ptrdiff_t below = 4 * source->stride[plane], to_below = 4 * to->stride[plane];
+        work->encoder->canvas.dsp->forward_dct4(
+            (const uint8_t *const[]){source->plane[plane], source->plane[plane] + below},
+            source->stride[plane],
+            (const uint8_t *const[]){to->plane[plane], to->plane[plane] + to_below},
+            to->stride[plane], value[12 + 4 * plane]);
+    }
+}
+
+/* Whether no block of a macroblock has a coefficient to be coded. */
+static bool is_empty(const struct work *work, macroblock_values value)
+{
+    const struct xc_quantizer *of = work->quantizers->of;
+    bool y2 = has_y2(work->info);
+    if (y2 && !xc_block_is_empty(&of[Y2], value[Y2_BLOCK]))
+        return false;
+    for (int i = 0; i < 24; i++)
+        if (!xc_block_is_empty(&of[i > 15 ? CHROMA : y2 ? Y_AFTER_Y2 : Y_WITH_DC], value[i]))
+            return false;
+    return true;
 }
 
 /* All modes but B_PRED: the luma is predicted as a whole. */
-static void code_luma(struct work *work, struct token_context *above, struct token_context *left)
+static void code_luma(struct work *work, macroblock_values value, struct token_context *above,
+                      struct token_context *left)
 {
     bool y2 = has_y2(work->info);
-    int16_t value[16][16];
-    for (int i = 0; i < 16; i++)
-        transform_block(work, 0, 4 * (i & 3), 4 * (i >> 2), value[i]);
-    if (y2) {
-        int16_t dc[16];
-        work->encoder->canvas.dsp->forward_wht(value[0], dc);
-        code_block(work, Y2, Y2_BLOCK, dc, &above->y2, &left->y2);
-    }
+    if (y2)
+        code_block(work, Y2, Y2_BLOCK, value[Y2_BLOCK], &above->y2, &left->y2);
     for (int i = 0; i < 16; i++)
         code_block(work, y2 ? Y_AFTER_Y2 : Y_WITH_DC, i, value[i], &above->y[i & 3],
                    &left->y[i >> 2]);
@@ -86,23 +143,20 @@ static void code_b_pred(struct work *work, struct token_context *above, struct t
         xc_intra4x4_edge(&encoder->canvas, work->row, work->column, i, edge);
         encoder->canvas.dsp->intra4x4[work->info->b_mode[i]](
             work->to.plane[0] + y * work->to.stride[0] + x, work->to.stride[0], edge);
-        transform_block(work, 0, x, y, value);
+        transform_block(work, x, y, value);
         code_block(work, Y_WITH_DC, i, value, &above->y[i & 3], &left->y[i >> 2]);
         xc_add_subblock_residue(&encoder->canvas, work->coefficients, i,
                                 &encoder->steps[work->info->segment], &work->to);
     }
 }
 
-static void code_chroma(struct work *work, struct token_context *above, struct token_context *left)
+static void code_chroma(struct work *work, macroblock_values value, struct token_context *above,
+                        struct token_context *left)
 {
-    for (int plane = 1; plane < 3; plane++) {
-        uint8_t *a = plane == 1 ? above->u : above->v, *l = plane == 1 ? left->u : left->v;
-        for (int i = 0; i < 4; i++) {
-            int16_t value[16];
-            transform_block(work, plane, 4 * (i & 1), 4 * (i >> 1), value);
-            code_block(work, CHROMA, 12 + 4 * plane + i, value, &a[i & 1], &l[i >> 1]);
-        }
-    }
+    for (int i = 0; i < 4; i++)
+        code_block(work, CHROMA, 16 + i, value[16 + i], &above->u[i & 1], &left->u[i >> 1]);
+    for (int i = 0; i < 4; i++)
+        code_block(work, CHROMA, 20 + i, value[20 + i], &above->v[i & 1], &left->v[i >> 1]);
 }
 
 static void predict(struct work *work)
@@ -148,6 +202,25 @@ static bool any_coefficient(const struct mb_coefficients *coefficients)
     return false;
 }
 
+/* Codes all blocks of a predicted macroblock, or finds that there is nothing to be coded. */
+static bool code_blocks(struct work *work, struct token_context *above, struct token_context *left)
+{
+    macroblock_values value;
+    bool b_pred = work->info->y_mode == B_PRED;
+    transform_chroma(work, value);
+    work->coefficients->end[Y2_BLOCK] = 0;
+    if (b_pred) {
+        code_b_pred(work, above, left);
+    } else {
+        transform_luma(work, value);
+        if (is_empty(work, value))
+            return false;
+        code_luma(work, value, above, left);
+    }
+    code_chroma(work, value, above, left);
+    return any_coefficient(work->coefficients) && (b_pred || !better_skipped(work));
+}
+
 void xc_code_residue(struct encoder *encoder, int row, int column, struct token_context *above,
                      struct token_context *left)
 {
@@ -165,18 +238,11 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
     };
     work.quantizers = &encoder->quantizers[work.info->segment];
     predict(&work);
-    bool b_pred = work.info->y_mode == B_PRED, y2 = has_y2(work.info);
-    work.coefficients->end[Y2_BLOCK] = 0;
-    if (b_pred)
-        code_b_pred(&work, above, left);
-    else
-        code_luma(&work, above, left);
-    code_chroma(&work, above, left);
-    work.info->skip = !any_coefficient(work.coefficients) || (!b_pred && better_skipped(&work));
+    work.info->skip = !code_blocks(&work, above, left);
     if (work.info->skip) {
         *above = above_before;
         *left = left_before;
-        xc_clear_token_context(y2, above, left);
+        xc_clear_token_context(has_y2(work.info), above, left);
     }
     reconstruct(&work);
 }

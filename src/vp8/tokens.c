@@ -30,19 +30,12 @@ static const struct block_place {
     {20, 6, 6},       {21, 7, 6}, {22, 6, 7}, {23, 7, 7}, /* V */
 };
 
-/* Runs `visit` over the blocks of a macroblock in coding order with what their place decides. */
-#define FOR_EACH_BLOCK(y2, above, left, visit)                                                     \
-    do {                                                                                           \
-        if (y2)                                                                                    \
-            visit(Y2_BLOCK, Y2, 0, &(above)->y2, &(left)->y2);                                     \
-        for (int i_ = 0; i_ < 16; i_++)                                                            \
-            visit(i_, (y2) ? Y_AFTER_Y2 : Y_WITH_DC, (y2) ? 1 : 0, &(above)->y[i_ & 3],            \
-                  &(left)->y[i_ >> 2]);                                                            \
-        for (int i_ = 0; i_ < 4; i_++)                                                             \
-            visit(16 + i_, CHROMA, 0, &(above)->u[i_ & 1], &(left)->u[i_ >> 1]);                   \
-        for (int i_ = 0; i_ < 4; i_++)                                                             \
-            visit(20 + i_, CHROMA, 0, &(above)->v[i_ & 1], &(left)->v[i_ >> 1]);                   \
-    } while (0)
+static inline enum block_type type_of(int block, bool y2)
+{
+    if (block == Y2_BLOCK)
+        return Y2;
+    return block > 15 ? CHROMA : y2 ? Y_AFTER_Y2 : Y_WITH_DC;
+}
 
 void xc_clear_token_context(bool y2, struct token_context *above, struct token_context *left)
 {
@@ -66,7 +59,7 @@ static inline int parse_category(struct bool_reader *reader, int category)
 }
 
 /* A magnitude above 1; `p` are the probabilities of the token tree's nodes. */
-BOOL_READER_INLINE int parse_large(struct bool_reader *reader, const uint8_t *p)
+XC_INLINE int parse_large(struct bool_reader *reader, const uint8_t *p)
 {
     if (!read_bool(reader, p[3])) {
         if (!read_bool(reader, p[4]))
@@ -80,9 +73,9 @@ BOOL_READER_INLINE int parse_large(struct bool_reader *reader, const uint8_t *p)
 }
 
 /* Returns the end of the block (struct mb_coefficients). */
-BOOL_READER_INLINE int parse_block(struct bool_reader *reader,
-                                   const uint8_t (*bands)[COEFFICIENT_CONTEXTS][ENTROPY_NODES],
-                                   int context, int position, int16_t value[16])
+XC_INLINE int parse_block(struct bool_reader *reader,
+                          const uint8_t (*bands)[COEFFICIENT_CONTEXTS][ENTROPY_NODES], int context,
+                          int position, int16_t value[16])
 {
     const uint8_t *p = bands[xc_coefficient_bands[position]][context];
     if (!read_bool(reader, p[0]))
@@ -120,9 +113,9 @@ bool xc_parse_coefficients(struct bool_reader *reader,
     int any = 0;
     coefficients->end[Y2_BLOCK] = 0;
     /* One copy of the parser for all kinds of blocks: it is large. */
-    for (int i = y2 ? -1 : 0; i < 24; i++) {
-        const struct block_place *place = &block_places[i + 1];
-        enum block_type type = i < 0 ? Y2 : i > 15 ? CHROMA : y2 ? Y_AFTER_Y2 : Y_WITH_DC;
+    for (int i = y2 ? 0 : 1; i < 25; i++) {
+        const struct block_place *place = &block_places[i];
+        enum block_type type = type_of(place->block, y2);
         int end = parse_block(&local, probabilities[type], a[place->above] + l[place->left],
                               type == Y_AFTER_Y2, coefficients->value[place->block]);
         coefficients->end[place->block] = (uint8_t)end;
@@ -142,7 +135,7 @@ struct token_sink {
     uint32_t (*count)[COEFFICIENT_CONTEXTS][ENTROPY_NODES][2];
 };
 
-static inline void decide(const struct token_sink *sink, int band, int context, int node, int bit)
+XC_INLINE void decide(const struct token_sink *sink, int band, int context, int node, int bit)
 {
     if (sink->writer)
         write_bool(sink->writer, sink->probability[band][context][node], bit);
@@ -150,7 +143,7 @@ static inline void decide(const struct token_sink *sink, int band, int context, 
         sink->count[band][context][node][bit]++;
 }
 
-static inline void put_category(const struct token_sink *sink, int category, int magnitude)
+XC_INLINE void put_category(const struct token_sink *sink, int category, int magnitude)
 {
     int extra = magnitude - category_base[category];
     if (!sink->writer)
@@ -160,7 +153,7 @@ static inline void put_category(const struct token_sink *sink, int category, int
 }
 
 /* A magnitude above 1. */
-static inline void put_large(const struct token_sink *sink, int band, int context, int magnitude)
+XC_INLINE void put_large(const struct token_sink *sink, int band, int context, int magnitude)
 {
     bool category = magnitude > 4;
     decide(sink, band, context, 3, category);
@@ -185,8 +178,8 @@ static inline void put_large(const struct token_sink *sink, int band, int contex
     put_category(sink, 2 + 2 * highest + upper, magnitude);
 }
 
-static inline void put_block(const struct token_sink *sink, int context, int position, int end,
-                             const int16_t *value)
+XC_INLINE void put_block(const struct token_sink *sink, int context, int position, int end,
+                         const int16_t *value)
 {
     bool may_end = true; /* an end of block cannot follow a zero */
     for (; position < end; position++) {
@@ -209,34 +202,41 @@ static inline void put_block(const struct token_sink *sink, int context, int pos
         decide(sink, xc_coefficient_bands[position], context, 0, 0);
 }
 
+/* All blocks of a macroblock. Each use is compiled by itself, with one copy of the code above. */
+XC_INLINE void put_blocks(struct token_sink *sink, const coefficient_probabilities *probabilities,
+                          token_counts *counts, bool y2, struct token_context *above,
+                          struct token_context *left, const struct mb_coefficients *coefficients)
+{
+    uint8_t *a = (uint8_t *)above, *l = (uint8_t *)left;
+    for (int i = y2 ? 0 : 1; i < 25; i++) {
+        const struct block_place *place = &block_places[i];
+        enum block_type type = type_of(place->block, y2);
+        int end = coefficients->end[place->block];
+        if (probabilities)
+            sink->probability = (*probabilities)[type];
+        else
+            sink->count = (*counts)[type];
+        put_block(sink, a[place->above] + l[place->left], type == Y_AFTER_Y2, end,
+                  coefficients->value[place->block]);
+        a[place->above] = l[place->left] = end > 0;
+    }
+}
+
 void xc_write_coefficients(struct bool_writer *writer,
                            const coefficient_probabilities probabilities, bool y2,
                            struct token_context *above, struct token_context *left,
                            const struct mb_coefficients *coefficients)
 {
     struct bool_writer local = *writer; /* lets the compiler keep it in registers */
-#define WRITE(block, type, first, a, l)                                                            \
-    do {                                                                                           \
-        const struct token_sink sink_ = {.writer = &local, .probability = probabilities[type]};    \
-        put_block(&sink_, *(a) + *(l), first, coefficients->end[block],                            \
-                  coefficients->value[block]);                                                     \
-        *(a) = *(l) = coefficients->end[block] > 0;                                                \
-    } while (0)
-    FOR_EACH_BLOCK(y2, above, left, WRITE);
-#undef WRITE
+    struct token_sink sink = {.writer = &local};
+    put_blocks(&sink, (const coefficient_probabilities *)probabilities, NULL, y2, above, left,
+               coefficients);
     *writer = local;
 }
 
 void xc_count_coefficients(token_counts counts, bool y2, struct token_context *above,
                            struct token_context *left, const struct mb_coefficients *coefficients)
 {
-#define COUNT(block, type, first, a, l)                                                            \
-    do {                                                                                           \
-        const struct token_sink sink_ = {.count = counts[type]};                                   \
-        put_block(&sink_, *(a) + *(l), first, coefficients->end[block],                            \
-                  coefficients->value[block]);                                                     \
-        *(a) = *(l) = coefficients->end[block] > 0;                                                \
-    } while (0)
-    FOR_EACH_BLOCK(y2, above, left, COUNT);
-#undef COUNT
+    struct token_sink sink = {0};
+    put_blocks(&sink, NULL, (token_counts *)counts, y2, above, left, coefficients);
 }

@@ -3,6 +3,7 @@
 #define VP8_DSP_DSP_C_H
 
 #include "vp8/dsp/dsp.h"
+#include "vp8/dsp/inline.h"
 
 /* A level's kernel families: each fills in its own part of the table, all of it at the level of C, and
  * what is faster than C at the others. */
@@ -13,7 +14,6 @@
     void xc_measure_init_##level(struct xc_dsp *dsp);
 XC_DECLARE_LEVEL(c)
 
-#define XC_INLINE static inline __attribute__((always_inline))
 
 /* For other levels' rare cases. */
 void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);
