@@ -233,17 +233,6 @@ static struct ending search(const struct xc_trellis *trellis, const int16_t coef
     return best;
 }
 
-bool xc_block_is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
-{
-    int16_t any = 0;
-    for (int i = 0; i < 16; i++) {
-        int16_t value = coefficient[i], opposite = (int16_t)-value;
-        int16_t magnitude = value > opposite ? value : opposite;
-        any |= magnitude >= quantizer->least[i] ? -1 : 0;
-    }
-    return any == 0;
-}
-
 /* The last position in zigzag order whose nearest level is not 0; there is one. */
 static int last_candidate(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
 {

@@ -49,7 +49,17 @@ int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequant
 
 /* Whether 0 is the nearest level of all coefficients; those that the type of block does not have do not
  * count. Then the trellis gives a block without tokens. */
-bool xc_block_is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16]);
+static inline bool xc_block_is_empty(const struct xc_quantizer *quantizer,
+                                     const int16_t coefficient[16])
+{
+    int16_t any = 0;
+    for (int i = 0; i < 16; i++) {
+        int16_t value = coefficient[i], opposite = (int16_t)-value;
+        int16_t magnitude = value > opposite ? value : opposite;
+        any |= magnitude >= quantizer->least[i] ? -1 : 0;
+    }
+    return any == 0;
+}
 
 /* What a choice of levels came to. */
 struct xc_block_result {

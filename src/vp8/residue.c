@@ -19,9 +19,10 @@ struct work {
     struct mb_target source, to;
     uint32_t lambda; /* per squared sample error */
     int row, column;
-    int rate;           /* of the tokens so far */
-    int64_t distortion; /* of the blocks so far, in squared coefficient error of the DCT */
-    int64_t zero;       /* what it would be with all levels 0 */
+    int rate; /* of the tokens so far */
+    /* Of the blocks with tokens so far, in squared coefficient error of the DCT; and what it would be with
+     * all their levels 0. */
+    int64_t distortion, zero;
 };
 
 static int64_t energy(const int16_t value[16], int first)
@@ -31,14 +32,11 @@ static int64_t energy(const int16_t value[16], int first)
 }
 
 /* A block that has no tokens, and is found out before the trellis. */
-static void code_empty_block(struct work *work, enum block_type type, int block,
-                             const int16_t value[16], uint8_t *above, uint8_t *left)
+static void code_empty_block(struct work *work, enum block_type type, int block, uint8_t *above,
+                             uint8_t *left)
 {
-    int64_t lost = energy(value, xc_first_position(type)) / (type == Y2 ? WHT_GAIN / DCT_GAIN : 1);
     int band = xc_coefficient_bands[xc_first_position(type)], context = *above + *left;
     work->rate += work->encoder->token_costs.token[type][band][context][TOKEN_EOB];
-    work->distortion += lost;
-    work->zero += lost;
     work->coefficients->end[block] = 0;
     *above = *left = 0;
 }
@@ -50,7 +48,7 @@ static void code_block(struct work *work, enum block_type type, int block, const
     int16_t dequantized[16];
     const struct xc_quantizer *quantizer = &work->quantizers->of[type];
     if (xc_block_is_empty(quantizer, value)) {
-        code_empty_block(work, type, block, value, above, left);
+        code_empty_block(work, type, block, above, left);
         return;
     }
     struct xc_trellis trellis = {
