@@ -233,6 +233,18 @@ static struct ending search(const struct xc_trellis *trellis, const int16_t coef
     return best;
 }
 
+/* Whether 0 is the nearest level of all coefficients. */
+static bool is_empty(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
+{
+    int16_t any = 0;
+    for (int i = 0; i < 16; i++) {
+        int16_t value = coefficient[i], opposite = (int16_t)-value;
+        int16_t magnitude = value > opposite ? value : opposite;
+        any |= magnitude >= quantizer->least[i] ? -1 : 0;
+    }
+    return any == 0;
+}
+
 /* The last position in zigzag order whose nearest level is not 0; there is one. */
 static int last_candidate(const struct xc_quantizer *quantizer, const int16_t coefficient[16])
 {
@@ -249,7 +261,7 @@ struct xc_block_result xc_quantize_trellis(const struct xc_trellis *trellis,
     int first = xc_first_position(trellis->type);
     struct xc_block_result result = {0};
     clear_block(first, level, dequantized);
-    if (!xc_block_is_empty(trellis->quantizer, coefficient)) {
+    if (!is_empty(trellis->quantizer, coefficient)) {
         int last = last_candidate(trellis->quantizer, coefficient);
         struct arrivals arrivals[16];
         struct ending best = search(trellis, coefficient, last, arrivals);

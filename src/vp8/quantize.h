@@ -14,7 +14,6 @@
 #ifndef VP8_QUANTIZE_H
 #define VP8_QUANTIZE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "vp8/cost.h"
@@ -46,20 +45,6 @@ static inline int64_t xc_rd_cost(int64_t distortion, int rate, uint32_t lambda)
  * differences must be below 2^14. */
 int64_t xc_block_distortion(const int16_t coefficient[16], const int16_t dequantized[16],
                             int first);
-
-/* Whether 0 is the nearest level of all coefficients; those that the type of block does not have do not
- * count. Then the trellis gives a block without tokens. */
-static inline bool xc_block_is_empty(const struct xc_quantizer *quantizer,
-                                     const int16_t coefficient[16])
-{
-    int16_t any = 0;
-    for (int i = 0; i < 16; i++) {
-        int16_t value = coefficient[i], opposite = (int16_t)-value;
-        int16_t magnitude = value > opposite ? value : opposite;
-        any |= magnitude >= quantizer->least[i] ? -1 : 0;
-    }
-    return any == 0;
-}
 
 /* What a choice of levels came to. */
 struct xc_block_result {

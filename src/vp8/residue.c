@@ -31,7 +31,7 @@ static int64_t energy(const int16_t value[16], int first)
     return xc_block_distortion(value, nothing, first);
 }
 
-/* A block that has no tokens, and is found out before the trellis. */
+/* A block without tokens. It does not count in `distortion` and `zero`, which are compared. */
 static void code_empty_block(struct work *work, enum block_type type, int block, uint8_t *above,
                              uint8_t *left)
 {
@@ -41,18 +41,13 @@ static void code_empty_block(struct work *work, enum block_type type, int block,
     *above = *left = 0;
 }
 
-/* Quantizes a block and sets its contexts. */
-static void code_block(struct work *work, enum block_type type, int block, const int16_t value[16],
-                       uint8_t *above, uint8_t *left)
+/* Quantizes a block that is not empty. */
+static void code_full_block(struct work *work, enum block_type type, int block,
+                            const int16_t value[16], uint8_t *above, uint8_t *left)
 {
     int16_t dequantized[16];
-    const struct xc_quantizer *quantizer = &work->quantizers->of[type];
-    if (xc_block_is_empty(quantizer, value)) {
-        code_empty_block(work, type, block, above, left);
-        return;
-    }
     struct xc_trellis trellis = {
-        .quantizer = quantizer,
+        .quantizer = &work->quantizers->of[type],
         .costs = &work->encoder->token_costs,
         .lambda = work->lambda * (type == Y2 ? WHT_GAIN : DCT_GAIN),
         .type = type,
@@ -67,6 +62,15 @@ static void code_block(struct work *work, enum block_type type, int block, const
     work->distortion += result.distortion / scale;
     int64_t zero = result.end ? energy(value, xc_first_position(type)) : result.distortion;
     work->zero += zero / scale;
+}
+
+static inline void code_block(struct work *work, enum block_type type, int block, bool coded,
+                              const int16_t value[16], uint8_t *above, uint8_t *left)
+{
+    if (coded)
+        code_full_block(work, type, block, value, above, left);
+    else
+        code_empty_block(work, type, block, above, left);
 }
 
 static void transform_block(const struct work *work, int x, int y, int16_t value[16])
@@ -106,28 +110,30 @@ static void transform_chroma(const struct work *work, macroblock_values value)
     }
 }
 
-/* Whether no block of a macroblock has a coefficient to be coded. */
-static bool is_empty(const struct work *work, macroblock_values value)
+/* The blocks from `first` on that have a level which is not 0, as a mask of their numbers. */
+static uint32_t coded_blocks(const struct work *work, macroblock_values value, enum block_type type,
+                             int first, int count)
 {
-    const struct xc_quantizer *of = work->quantizers->of;
-    bool y2 = has_y2(work->info);
-    if (y2 && !xc_block_is_empty(&of[Y2], value[Y2_BLOCK]))
-        return false;
-    for (int i = 0; i < 24; i++)
-        if (!xc_block_is_empty(&of[i > 15 ? CHROMA : y2 ? Y_AFTER_Y2 : Y_WITH_DC], value[i]))
-            return false;
-    return true;
+    return work->encoder->canvas.dsp->coded_blocks(value[first], count,
+                                                   work->quantizers->of[type].least)
+           << first;
+}
+
+static enum block_type luma_type(bool y2)
+{
+    return y2 ? Y_AFTER_Y2 : Y_WITH_DC;
 }
 
 /* All modes but B_PRED: the luma is predicted as a whole. */
-static void code_luma(struct work *work, macroblock_values value, struct token_context *above,
-                      struct token_context *left)
+static void code_luma(struct work *work, macroblock_values value, uint32_t coded,
+                      struct token_context *above, struct token_context *left)
 {
     bool y2 = has_y2(work->info);
     if (y2)
-        code_block(work, Y2, Y2_BLOCK, value[Y2_BLOCK], &above->y2, &left->y2);
+        code_block(work, Y2, Y2_BLOCK, coded >> Y2_BLOCK & 1, value[Y2_BLOCK], &above->y2,
+                   &left->y2);
     for (int i = 0; i < 16; i++)
-        code_block(work, y2 ? Y_AFTER_Y2 : Y_WITH_DC, i, value[i], &above->y[i & 3],
+        code_block(work, luma_type(y2), i, coded >> i & 1, value[i], &above->y[i & 3],
                    &left->y[i >> 2]);
 }
 
@@ -142,19 +148,23 @@ static void code_b_pred(struct work *work, struct token_context *above, struct t
         encoder->canvas.dsp->intra4x4[work->info->b_mode[i]](
             work->to.plane[0] + y * work->to.stride[0] + x, work->to.stride[0], edge);
         transform_block(work, x, y, value);
-        code_block(work, Y_WITH_DC, i, value, &above->y[i & 3], &left->y[i >> 2]);
+        code_block(
+            work, Y_WITH_DC, i,
+            encoder->canvas.dsp->coded_blocks(value, 1, work->quantizers->of[Y_WITH_DC].least),
+            value, &above->y[i & 3], &left->y[i >> 2]);
         xc_add_subblock_residue(&encoder->canvas, work->coefficients, i,
                                 &encoder->steps[work->info->segment], &work->to);
     }
 }
 
-static void code_chroma(struct work *work, macroblock_values value, struct token_context *above,
-                        struct token_context *left)
+static void code_chroma(struct work *work, macroblock_values value, uint32_t coded,
+                        struct token_context *above, struct token_context *left)
 {
-    for (int i = 0; i < 4; i++)
-        code_block(work, CHROMA, 16 + i, value[16 + i], &above->u[i & 1], &left->u[i >> 1]);
-    for (int i = 0; i < 4; i++)
-        code_block(work, CHROMA, 20 + i, value[20 + i], &above->v[i & 1], &left->v[i >> 1]);
+    for (int i = 0; i < 8; i++) {
+        uint8_t *a = i < 4 ? above->u : above->v, *l = i < 4 ? left->u : left->v;
+        code_block(work, CHROMA, 16 + i, coded >> (16 + i) & 1, value[16 + i], &a[i & 1],
+                   &l[i >> 1 & 1]);
+    }
 }
 
 static void predict(struct work *work)
@@ -204,18 +214,22 @@ static bool any_coefficient(const struct mb_coefficients *coefficients)
 static bool code_blocks(struct work *work, struct token_context *above, struct token_context *left)
 {
     macroblock_values value;
-    bool b_pred = work->info->y_mode == B_PRED;
+    bool b_pred = work->info->y_mode == B_PRED, y2 = has_y2(work->info);
     transform_chroma(work, value);
+    uint32_t coded = coded_blocks(work, value, CHROMA, 16, 8);
     work->coefficients->end[Y2_BLOCK] = 0;
     if (b_pred) {
         code_b_pred(work, above, left);
     } else {
         transform_luma(work, value);
-        if (is_empty(work, value))
+        coded |= coded_blocks(work, value, luma_type(y2), 0, 16);
+        if (y2)
+            coded |= coded_blocks(work, value, Y2, Y2_BLOCK, 1);
+        if (!coded)
             return false;
-        code_luma(work, value, above, left);
+        code_luma(work, value, coded, above, left);
     }
-    code_chroma(work, value, above, left);
+    code_chroma(work, value, coded, above, left);
     return any_coefficient(work->coefficients) && (b_pred || !better_skipped(work));
 }
 

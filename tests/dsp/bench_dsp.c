@@ -76,6 +76,12 @@ static void call_forward_dct4(struct bench *b, int variant)
     b->dsp.forward_dct4(source, STRIDE, prediction, STRIDE, b->wide);
 }
 
+static void call_coded_blocks(struct bench *b, int variant)
+{
+    static const int16_t least[16] = {9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
+    b->use += b->dsp.coded_blocks(b->wide, 16, least);
+}
+
 static void call_forward_wht(struct bench *b, int variant)
 {
     int16_t output[16];
@@ -160,6 +166,7 @@ static const struct benchmark {
     {"forward_dct", call_forward_dct, 0},
     {"forward_dct4", call_forward_dct4, 0},
     {"forward_wht", call_forward_wht, 0},
+    {"coded_blocks", call_coded_blocks, 0},
     {"filter_luma left", call_filter_luma, FILTER_LEFT},
     {"filter_luma above", call_filter_luma, FILTER_ABOVE},
     {"filter_luma all", call_filter_luma, FILTER_LEFT | FILTER_ABOVE | FILTER_INNER},

@@ -357,6 +357,23 @@ static void test_forward_dct4(const struct xc_dsp *dsp)
     }
 }
 
+static void test_coded_blocks(const struct xc_dsp *dsp)
+{
+    for (int round = 0; round < 100 * rounds; round++) {
+        int16_t coefficient[256], least[16];
+        int count = 1 + (int)random_below(16), range = 1 + (int)random_below(60);
+        uint32_t expected = 0;
+        for (int i = 0; i < 16; i++)
+            least[i] = (int16_t)(random_below(8) ? range + (int)random_below(8) - 4 : INT16_MAX);
+        for (int i = 0; i < 256; i++)
+            coefficient[i] = random_coefficient(random_below(50) ? range - 2 : 2040);
+        for (int i = 0; i < 16 * count; i++)
+            if (abs(coefficient[i]) >= least[i % 16])
+                expected |= 1u << i / 16;
+        CLAIM(dsp->coded_blocks(coefficient, count, least) == expected);
+    }
+}
+
 /* All levels must give the same coefficients, not just good ones. */
 static void test_forward_like_c(const struct xc_dsp *dsp)
 {
@@ -502,6 +519,7 @@ static const struct test {
     {"forward DCT", test_forward_dct},
     {"forward DCT of four blocks", test_forward_dct4},
     {"forward WHT", test_forward_wht},
+    {"blocks with something to code", test_coded_blocks},
     {"forward transforms like C", test_forward_like_c},
     {"loop filters", test_loop_filters},
     {"measures", test_measures},

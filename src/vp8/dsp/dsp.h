@@ -75,6 +75,10 @@ struct xc_dsp {
     /* The input is the DC coefficients of 16 luma blocks, at coefficient[16 * i]. */
     void (*forward_wht)(const int16_t *coefficient, int16_t output[16]);
 
+    /* Which of `count` blocks, at coefficient[16 * i], have a magnitude of at least least[j] at some place j: a
+     * mask of bits i. At most 16 blocks; no coefficient is -32768. */
+    uint32_t (*coded_blocks)(const int16_t *coefficient, int count, const int16_t least[16]);
+
     /* Loop filters over the edges of a macroblock, `edges` a mask of enum filter_edges: 16x16
      * luma, with or without 8x8 U and V, alike in stride. The samples are the macroblock's first. */
     void (*filter_luma)(uint8_t *y, ptrdiff_t stride, const struct filter_limits *limits,

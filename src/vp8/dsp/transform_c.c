@@ -144,6 +144,22 @@ static void forward_wht(const int16_t *coefficient, int16_t output[16])
     }
 }
 
+static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_t least[16])
+{
+    uint32_t mask = 0;
+    for (int i = 0; i < count; i++, coefficient += 16) {
+        int16_t any = 0;
+        XC_KEEP_LOOP
+        for (int j = 0; j < 16; j++) {
+            int16_t value = coefficient[j], opposite = (int16_t)-value;
+            int16_t magnitude = value > opposite ? value : opposite;
+            any |= magnitude >= least[j] ? -1 : 0;
+        }
+        mask |= (uint32_t)(any != 0) << i;
+    }
+    return mask;
+}
+
 void xc_transform_init_c(struct xc_dsp *dsp)
 {
     dsp->inverse_dct_add = xc_inverse_dct_add_c;
@@ -153,4 +169,5 @@ void xc_transform_init_c(struct xc_dsp *dsp)
     dsp->forward_dct = forward_dct;
     dsp->forward_dct4 = forward_dct4;
     dsp->forward_wht = forward_wht;
+    dsp->coded_blocks = coded_blocks;
 }

@@ -289,6 +289,44 @@ static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride
 XC_MAKE_FORWARD_DCT4
 #endif
 
+/* ---- Quantization -------------------------------------------------------------------------- */
+
+#ifdef __AVX2__
+static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_t least[16])
+{
+    __m256i most =
+        _mm256_sub_epi16(_mm256_loadu_si256((const __m256i *)least), _mm256_set1_epi16(1));
+    uint32_t mask = 0;
+    for (int i = 0; i < count; i++) {
+        __m256i value = _mm256_loadu_si256((const __m256i *)(coefficient + 16 * i));
+        __m256i beyond = _mm256_cmpgt_epi16(_mm256_abs_epi16(value), most);
+        mask |= (uint32_t)!_mm256_testz_si256(beyond, beyond) << i;
+    }
+    return mask;
+}
+#else
+XC_INLINE __m128i beyond(const int16_t *coefficient, __m128i most)
+{
+    __m128i value = _mm_loadu_si128((const __m128i *)coefficient);
+    value = _mm_max_epi16(value, _mm_sub_epi16(_mm_setzero_si128(), value));
+    return _mm_cmpgt_epi16(value, most);
+}
+
+static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_t least[16])
+{
+    struct block most = load_block(least);
+    uint32_t mask = 0;
+    most.upper = _mm_sub_epi16(most.upper, _mm_set1_epi16(1));
+    most.lower = _mm_sub_epi16(most.lower, _mm_set1_epi16(1));
+    for (int i = 0; i < count; i++, coefficient += 16) {
+        __m128i any =
+            _mm_or_si128(beyond(coefficient, most.upper), beyond(coefficient + 8, most.lower));
+        mask |= (uint32_t)(_mm_movemask_epi8(any) != 0) << i;
+    }
+    return mask;
+}
+#endif
+
 void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
 {
     dsp->inverse_dct_add = inverse_dct_add;
@@ -297,4 +335,5 @@ void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
     dsp->inverse_wht = inverse_wht;
     dsp->forward_dct = forward_dct;
     dsp->forward_dct4 = forward_dct4;
+    dsp->coded_blocks = coded_blocks;
 }
