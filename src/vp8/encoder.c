@@ -1,6 +1,7 @@
 #include "vp8/encoder.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void xc_encoder_free(struct encoder *encoder)
 {
@@ -65,4 +66,5 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     }
     xc_token_costs_init(&encoder->token_costs, expected->coefficient);
     xc_mv_costs_init(&encoder->mv_costs, expected->mv);
+    memset(encoder->counts, 0, sizeof encoder->counts);
 }

@@ -11,6 +11,7 @@
 #include "vp8/predict.h"
 #include "vp8/quantize.h"
 #include "vp8/steps.h"
+#include "vp8/tokens.h"
 
 struct encoder {
     /* Allocated once a size. */
@@ -32,6 +33,7 @@ struct encoder {
     /* By the probabilities that are expected to hold for the frame. */
     struct xc_token_costs token_costs;
     struct xc_mv_costs mv_costs;
+    token_counts counts; /* of the macroblocks whose residue is coded */
 };
 
 /* The context's encoder, made when it is first needed, with room for context->map. NULL when out of

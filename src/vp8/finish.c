@@ -8,9 +8,8 @@ int xc_finish_frame(struct encoder *encoder, const struct xc_state *before, stru
 {
     struct xc_picture *picture = encoder->canvas.picture;
     xc_choose_filter(encoder);
-    int result = xc_fit_probabilities(encoder);
-    if (result >= 0)
-        result = xc_write_frame(encoder->header, encoder->map, encoder->coefficients,
+    xc_fit_probabilities(encoder);
+    int result = xc_write_frame(encoder->header, encoder->map, encoder->coefficients,
                                 encoder->context->above, frame);
     if (result >= 0) {
         *after = xc_state_after(before, encoder->header, encoder->map, picture);

@@ -7,7 +7,7 @@
 /* Sets the header's probabilities (skipping, references, modes, vectors, coefficients, segments) to
  * what the frame's decisions call for, where an update pays for itself. The header's probabilities in
  * force are those of the state before. */
-int xc_fit_probabilities(struct encoder *encoder);
+void xc_fit_probabilities(struct encoder *encoder);
 
 /* Chooses and applies the loop filter's level: from then on encoder->canvas.picture is what a decoder
  * has. The search starts from the header's level. */

@@ -1,5 +1,4 @@
 /* Fitting the probabilities of a frame to its decisions (RFC 6386 sections 9.9-9.11, 13.4, 17.2). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "vp8/finish.h"
@@ -37,40 +36,15 @@ static bool update_if_worth(const uint32_t count[2], uint8_t candidate, int widt
     return true;
 }
 
-static void count_tokens(const struct encoder *encoder, token_counts counts)
-{
-    const struct mb_map *map = encoder->map;
-    const struct mb_coefficients *coefficients = encoder->coefficients;
-    struct token_context *above = encoder->context->above;
-    memset(counts, 0, sizeof(token_counts));
-    memset(above, 0, (size_t)map->columns * sizeof *above);
-    for (int row = 0; row < map->rows; row++) {
-        struct token_context left = {0};
-        for (int column = 0; column < map->columns; column++, coefficients++) {
-            const struct mb_info *info = mb_at(map, row, column);
-            if (info->skip)
-                xc_clear_token_context(has_y2(info), &above[column], &left);
-            else
-                xc_count_coefficients(counts, has_y2(info), &above[column], &left, coefficients);
-        }
-    }
-}
-
-static int fit_coefficients(struct encoder *encoder)
+static void fit_coefficients(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
-    token_counts *counts = malloc(sizeof *counts);
-    if (!counts)
-        return XC_ERROR_NO_MEMORY;
-    count_tokens(encoder, *counts);
-    const uint32_t(*count)[2] = &(*counts)[0][0][0][0];
+    const uint32_t(*count)[2] = (const uint32_t(*)[2]) & encoder->counts[0][0][0][0];
     const uint8_t *likely = &xc_coefficient_update_probabilities[0][0][0][0];
     uint8_t *now = &header->now.probabilities.coefficient[0][0][0][0];
     bool *update = &header->coefficient_update[0][0][0][0];
     for (size_t i = 0; i < sizeof(coefficient_probabilities); i++)
         update[i] = update_if_worth(count[i], fitted(count[i]), 8, likely[i], &now[i]);
-    free(counts);
-    return XC_OK;
 }
 
 /* Modes' probabilities are sent all together or not at all. */
@@ -111,7 +85,7 @@ static void fit_segments(const struct mode_counts *counts, struct segmentation_u
     }
 }
 
-int xc_fit_probabilities(struct encoder *encoder)
+void xc_fit_probabilities(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
     struct probabilities *now = &header->now.probabilities;
@@ -129,5 +103,5 @@ int xc_fit_probabilities(struct encoder *encoder)
         header->uv_mode_update = fit_modes(counts.uv_mode, 3, now->uv_mode);
         fit_vectors(&counts, header);
     }
-    return fit_coefficients(encoder);
+    fit_coefficients(encoder);
 }

@@ -255,6 +255,10 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
         *above = above_before;
         *left = left_before;
         xc_clear_token_context(has_y2(work.info), above, left);
+    } else {
+        /* The same contexts again: they end as they have. */
+        xc_count_coefficients(encoder->counts, has_y2(work.info), &above_before, &left_before,
+                              work.coefficients);
     }
     reconstruct(&work);
 }

@@ -14,7 +14,6 @@
     void xc_measure_init_##level(struct xc_dsp *dsp);
 XC_DECLARE_LEVEL(c)
 
-
 /* For other levels' rare cases. */
 void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride);
 void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);

@@ -198,6 +198,8 @@ static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const ui
         vst1_s16(coefficient + 4 * i, vget_low_s16(row[i]));
 }
 
+XC_MAKE_FORWARD_DCT4
+
 void xc_transform_init_neon(struct xc_dsp *dsp)
 {
     dsp->inverse_dct_add = inverse_dct_add;
@@ -205,4 +207,5 @@ void xc_transform_init_neon(struct xc_dsp *dsp)
     dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
     dsp->inverse_wht = inverse_wht;
     dsp->forward_dct = forward_dct;
+    dsp->forward_dct4 = forward_dct4;
 }
