@@ -157,6 +157,9 @@ static void tick_attempt(struct attempt *attempt, uint64_t now)
         next = link->next;
         worker_activity_tick(LIST_ENTRY(link, struct activity, link), now);
     }
+    struct activity *current = worker_activity_current(attempt);
+    if (current != NULL && current->park != NULL && current->unpark == NULL && !current->cancelled)
+        worker_park_tick(current); /* which may free the other one */
     worker_message_tick(attempt, now);
     worker_attempt_release(attempt);
 }

@@ -393,7 +393,5 @@ void worker_activity_tick(struct activity *activity, uint64_t now)
         start_put(activity);
     } else if (activity->copy != NULL) {
         worker_message_look(activity, now);
-    } else if (activity->park != NULL && activity->unpark == NULL) {
-        worker_park_tick(activity);
     }
 }
