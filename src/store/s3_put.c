@@ -52,7 +52,7 @@ static void on_put(struct s3_call *call, const struct http_response *response)
 /* The headers that a URL was signed for; the length is what HTTP says anyway. */
 static void add_lent_headers(struct s3_call *call, const struct s3_sum *sum)
 {
-    struct s3_put_headers values;
+    struct s3_put_headers values = {.size = ""};
     struct aws_header headers[S3_PUT_HEADERS];
     s3_put_headers(&sum->identity, sum->md5, &values, headers);
     for (int i = 1; i < S3_PUT_HEADERS; i++)

@@ -36,7 +36,7 @@ static void sign(struct store_operation *operation, const struct aws_credentials
 {
     const struct s3 *s3 = s3_of(operation);
     bool put = operation->number > 0;
-    struct s3_put_headers values;
+    struct s3_put_headers values = {.size = ""};
     struct aws_header headers[S3_PUT_HEADERS];
     char *url = plain_url(s3, put ? operation->attempt : operation->key);
     const struct aws_presign presign = {
