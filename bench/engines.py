@@ -102,17 +102,16 @@ ENGINES = {"lambda": Lambda, "slurm": Slurm}
 
 
 def ring(excamera, engine, folder, count):
-    """Seconds until the last worker was given something, until the end, and how many were given something."""
+    """Seconds until the last worker had come, until the end, and how many workers came."""
     trace = folder / "trace"
     begun = time.monotonic()
     subprocess.run([excamera, "run", ROOT / "examples/ring.json", f"members={count}", "--workers", str(count),
                     "--store", folder / "store", "--trace", trace, *engine.options], check=True, timeout=LONGEST,
                    env=engine.environment)
     ended = time.monotonic()
-    first = {}
-    for line in map(json.loads, trace.read_text().splitlines()):
-        first[line["worker"]] = min(line["ordered_ms"] / 1000, first.get(line["worker"], float("inf")))
-    return max(first.values()) - begun, ended - begun, len(first)
+    lines = map(json.loads, trace.read_text().splitlines())
+    came = [line["ended_ms"] / 1000 for line in lines if line["kind"] == "come"]
+    return max(came) - begun, ended - begun, len(came)
 
 
 def main():

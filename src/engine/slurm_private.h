@@ -89,8 +89,8 @@ void slurm_refuse_queue(struct slurm *slurm, const struct error *reason);
 /* ---- slurm_reach.c: Slurm's commands -------------------------------------------------------- */
 
 uint64_t slurm_now(const struct slurm *slurm);
-/* Runs one; where that fails it counts as one that could not reach Slurm, and `*at` is when to try again. */
-void slurm_run(struct slurm *slurm, char *const *argv, const char *input,
+/* Runs one, as tool_run() does; where that fails it counts as one that could not reach Slurm, and `*at` is when to try again. */
+void slurm_run(struct slurm *slurm, char *const *argv, char *const *env, const char *input,
                void (*done)(void *opaque, const struct tool_result *result), struct tool **tool,
                uint64_t *at);
 void slurm_reached(struct slurm *slurm);

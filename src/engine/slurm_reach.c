@@ -38,12 +38,12 @@ uint64_t slurm_not_reached(struct slurm *slurm, const char *said)
     return again;
 }
 
-void slurm_run(struct slurm *slurm, char *const *argv, const char *input,
+void slurm_run(struct slurm *slurm, char *const *argv, char *const *env, const char *input,
                void (*done)(void *opaque, const struct tool_result *result), struct tool **tool,
                uint64_t *at)
 {
     struct error error;
-    int code = tool_run(slurm->loop, argv, input, done, slurm, tool, &error);
+    int code = tool_run(slurm->loop, argv, env, input, done, slurm, tool, &error);
     if (code < 0)
         *at = slurm_not_reached(slurm, error.message);
     if (code == -ENOENT) {
@@ -77,5 +77,5 @@ static void on_config(void *opaque, const struct tool_result *result)
 void slurm_configure(struct slurm *slurm)
 {
     char *argv[] = {"scontrol", "show", "config", NULL};
-    slurm_run(slurm, argv, NULL, on_config, &slurm->squeue, &slurm->look_at);
+    slurm_run(slurm, argv, NULL, NULL, on_config, &slurm->squeue, &slurm->look_at);
 }

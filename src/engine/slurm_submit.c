@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "engine/slurm_private.h"
 #include "engine/words.h"
@@ -83,6 +85,25 @@ static void on_sbatch(void *opaque, const struct tool_result *result)
                       result->said);
 }
 
+/* Of ours what a task may know, since Slurm hands on all that sbatch has; and what sbatch reads itself. What it is
+ * asked to hand on by name (--export) would have each node run a login shell first, which can take long. To be
+ * freed; NULL when out of memory. */
+static char **make_environment(void)
+{
+    static const char *const names[] = {
+        "PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "SLURM_CONF=", "KRB5CCNAME="};
+    size_t count = 0;
+    char **env = calloc(words_count(environ) + 1, sizeof *env);
+    for (char **word = environ; env != NULL && *word != NULL; word++) {
+        bool wanted = strncmp(*word, "SBATCH_", strlen("SBATCH_")) == 0;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            wanted |= strncmp(*word, names[i], strlen(names[i])) == 0;
+        if (wanted)
+            env[count++] = *word;
+    }
+    return env;
+}
+
 /* The user's options come last, so that they count. */
 static void run_sbatch(struct slurm *slurm, struct batch *batch)
 {
@@ -90,23 +111,24 @@ static void run_sbatch(struct slurm *slurm, struct batch *batch)
     char array[32], name[48];
     char *said = NULL, *output = NULL;
     char *script = slurm_script(slurm->folder.path, batch->number, slurm->program);
-    char **argv = calloc(MOST_WORDS + options, sizeof *argv);
+    char **argv = calloc(MOST_WORDS + options, sizeof *argv), **env = make_environment();
     snprintf(array, sizeof array, "--array=0-%" PRIu32, batch->count - 1);
     snprintf(name, sizeof name, "--job-name=%s", slurm->folder.name);
     if (asprintf(&said, "%s/%" PRIu32 "-%%a%s", slurm->folder.path, batch->number, SLURM_SAID) < 0)
         said = NULL;
     if (said != NULL && asprintf(&output, "--output=%s", said) < 0)
         output = NULL;
-    char *words[] = {"sbatch",    "--parsable",         array,        name,  "--no-requeue",
-                     "--chdir=/", "--export=PATH,HOME", "--ntasks=1", output};
+    char *words[] = {"sbatch",       "--parsable", array,        name,
+                     "--no-requeue", "--chdir=/",  "--ntasks=1", output};
     for (; argv != NULL && count < sizeof words / sizeof *words; count++)
         argv[count] = words[count];
     for (size_t i = 0; argv != NULL && i < options; i++)
         argv[count++] = slurm->options[i];
-    if (script != NULL && argv != NULL && output != NULL)
-        slurm_run(slurm, argv, script, on_sbatch, &slurm->sbatch, &slurm->submit_at);
+    if (script != NULL && argv != NULL && env != NULL && output != NULL)
+        slurm_run(slurm, argv, env, script, on_sbatch, &slurm->sbatch, &slurm->submit_at);
     free(script);
     free(argv);
+    free(env);
     free(said);
     free(output);
 }

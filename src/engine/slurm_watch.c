@@ -150,7 +150,7 @@ void slurm_look(struct slurm *slurm)
                     "--format=" SLURM_SQUEUE_FORMAT,
                     NULL};
     slurm->looks++;
-    slurm_run(slurm, argv, NULL, on_squeue, &slurm->squeue, &slurm->look_at);
+    slurm_run(slurm, argv, NULL, NULL, on_squeue, &slurm->squeue, &slurm->look_at);
 }
 
 /* ---- Cancelling ---------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ void slurm_cancel(struct slurm *slurm)
 {
     char *argv[MOST_CANCELLED + 3] = {"scancel", "--quiet"};
     if (name_cancelled(slurm, argv + 2))
-        slurm_run(slurm, argv, NULL, on_scancel, &slurm->scancel, &slurm->cancel_at);
+        slurm_run(slurm, argv, NULL, NULL, on_scancel, &slurm->scancel, &slurm->cancel_at);
     if (slurm->scancel == NULL)
         cancel_again(slurm);
     for (int i = 2; argv[i] != NULL; i++)
@@ -226,6 +226,6 @@ void slurm_cancel_named(struct slurm *slurm, const char *names,
     if (asprintf(&name, "--name=%s", names) < 0)
         return;
     char *argv[] = {"scancel", "--quiet", user, name, NULL};
-    slurm_run(slurm, argv, NULL, done, &slurm->scancel, &slurm->cancel_at);
+    slurm_run(slurm, argv, NULL, NULL, done, &slurm->scancel, &slurm->cancel_at);
     free(name);
 }

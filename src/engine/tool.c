@@ -124,7 +124,7 @@ static void on_written(uv_write_t *write, int status)
     close_handle((uv_handle_t *)&tool->input);
 }
 
-static int spawn(struct tool *tool, uv_loop_t *loop, char *const *argv)
+static int spawn(struct tool *tool, uv_loop_t *loop, char *const *argv, char *const *env)
 {
     uv_stdio_container_t streams[3] = {
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&tool->input},
@@ -137,6 +137,7 @@ static int spawn(struct tool *tool, uv_loop_t *loop, char *const *argv)
         .exit_cb = on_exit_of,
         .file = argv[0],
         .args = (char **)argv,
+        .env = (char **)env,
         .stdio_count = 3,
         .stdio = streams,
         .flags = UV_PROCESS_DETACHED, /* a terminal's Ctrl-C is for the one who runs it */
@@ -174,14 +175,14 @@ static void begin(struct tool *tool)
         close_handle((uv_handle_t *)&tool->input);
 }
 
-int tool_run(uv_loop_t *loop, char *const *argv, const char *input,
+int tool_run(uv_loop_t *loop, char *const *argv, char *const *env, const char *input,
              void (*done)(void *opaque, const struct tool_result *result), void *opaque,
              struct tool **made, struct error *error)
 {
     struct tool *tool = tool_new(loop, input);
     if (tool == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    int code = spawn(tool, loop, argv);
+    int code = spawn(tool, loop, argv, env);
     if (code < 0) {
         close_handle((uv_handle_t *)&tool->process);
         close_handle((uv_handle_t *)&tool->input);

@@ -14,10 +14,10 @@ struct tool_result {
     const char *said;   /* on standard error, 8 KiB at most */
 };
 
-/* Runs `argv` with `input` (which may be NULL) on its standard input, for two minutes at most, and calls `done`
- * when it has ended, where the tool is still valid for the last time. After a failure nothing is called:
+/* Runs `argv` with `input` (which may be NULL) on its standard input and the environment `env` (NULL: this process's),
+ * for two minutes at most, and calls `done` when it has ended, where the tool is still valid for the last time. After a failure nothing is called:
  * -ENOENT where there is no such program, -ENOMEM and others. */
-int tool_run(uv_loop_t *loop, char *const *argv, const char *input,
+int tool_run(uv_loop_t *loop, char *const *argv, char *const *env, const char *input,
              void (*done)(void *opaque, const struct tool_result *result), void *opaque,
              struct tool **tool, struct error *error);
 /* Ends it by force; `done` follows. */

@@ -101,7 +101,7 @@ static struct member *member_new(struct coordinator_job *job)
     }
     member->job = job;
     member->worker = ++coordinator->workers_made;
-    member->away_at = uv_now(coordinator->loop);
+    member->asked_at = member->away_at = uv_now(coordinator->loop);
     if (hash_insert(&coordinator->members, &member->by_number, hash_number(member->worker)) < 0) {
         free(member);
         return NULL;

@@ -48,6 +48,7 @@ struct member {
     int slots;               /* once it came */
     int signing;             /* questions about the store that are being answered */
     struct session *session; /* NULL while there is none */
+    uint64_t asked_at;       /* when the engine was asked for it */
     uint64_t away_at;        /* since when; when it was started or dismissed */
 };
 

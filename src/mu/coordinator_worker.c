@@ -83,6 +83,47 @@ static void dismiss_late(struct session *session, const struct coordinator_job *
     channel_close(session->channel);
 }
 
+/* A line of the trace: what has come of a request, or a worker that has come, with the time when it was asked
+ * for. */
+struct traced {
+    const char *actor, *state, *kind, *outcome;
+    uint32_t worker;
+    int64_t attempt, request, since;
+    uint64_t started_us, took_us, cpu_us, memory, bytes;
+};
+
+static void write_trace(const struct coordinator_job *job, const struct traced *traced)
+{
+    json_t *line = json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "job",
+        job->options.job->name, "actor", traced->actor, "worker", (json_int_t)traced->worker,
+        "attempt", (json_int_t)traced->attempt, "request", (json_int_t)traced->request, "state",
+        traced->state, "kind", traced->kind, "outcome", traced->outcome, "ordered_ms",
+        (json_int_t)traced->since, "ended_ms", (json_int_t)coordinator_job_now(job), "started_us",
+        (json_int_t)traced->started_us, "took_us", (json_int_t)traced->took_us, "cpu_us",
+        (json_int_t)traced->cpu_us, "memory", (json_int_t)traced->memory, "bytes",
+        (json_int_t)traced->bytes);
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (text != NULL)
+        job->options.trace(job->options.opaque, text);
+    free(text);
+    json_decref(line);
+}
+
+static void trace_coming(const struct member *member)
+{
+    const struct traced traced = {
+        .actor = "",
+        .state = "",
+        .kind = "come",
+        .outcome = "ok",
+        .worker = member->worker,
+        .since = (int64_t)member->asked_at,
+    };
+    if (member->job->options.trace != NULL)
+        write_trace(member->job, &traced);
+}
+
 void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *hello)
 {
     struct member *member = crew_find(session->coordinator, hello->worker);
@@ -110,6 +151,7 @@ void coordinator_worker_hello(struct session *session, const Mu__WorkerHello *he
         member->instance_size = hello->instance.len;
         if (hello->instance.len > 0)
             memcpy(member->instance, hello->instance.data, hello->instance.len);
+        trace_coming(member);
         crew_came(member, (int)hello->slots, hello->life_ms);
     }
 }
@@ -148,22 +190,22 @@ static void trace(struct session *session, const struct ledger_call *call,
     struct ledger_view view;
     if (job->options.trace == NULL || !ledger_look(job->ledger, call, &view))
         return;
-    int64_t now = coordinator_job_now(job);
-    json_t *line =
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                  "job", job->options.job->name, "actor", call->actor, "worker",
-                  (json_int_t)view.worker, "attempt", (json_int_t)call->attempt, "request",
-                  (json_int_t)call->request, "state", view.state, "kind", job_kind_name(view.kind),
-                  "outcome", names[outcome->result < 5 ? outcome->result : 1], "ordered_ms",
-                  (json_int_t)view.since, "ended_ms", (json_int_t)now, "started_us",
-                  (json_int_t)outcome->started_us, "took_us", (json_int_t)outcome->took_us,
-                  "cpu_us", (json_int_t)outcome->cpu_us, "memory", (json_int_t)outcome->memory,
-                  "bytes", (json_int_t)(outcome->identity ? outcome->identity->size : 0));
-    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        job->options.trace(job->options.opaque, text);
-    free(text);
-    json_decref(line);
+    const struct traced traced = {
+        .actor = call->actor,
+        .state = view.state,
+        .kind = job_kind_name(view.kind),
+        .outcome = names[outcome->result < 5 ? outcome->result : 1],
+        .worker = view.worker,
+        .attempt = call->attempt,
+        .request = (int64_t)call->request,
+        .since = view.since,
+        .started_us = outcome->started_us,
+        .took_us = outcome->took_us,
+        .cpu_us = outcome->cpu_us,
+        .memory = outcome->memory,
+        .bytes = outcome->identity ? outcome->identity->size : 0,
+    };
+    write_trace(job, &traced);
 }
 
 /* What an outcome says, and the texts that it takes to say that. */
