@@ -198,7 +198,37 @@ static void forward_dct(const uint8_t *source, ptrdiff_t source_stride, const ui
         vst1_s16(coefficient + 4 * i, vget_low_s16(row[i]));
 }
 
-XC_MAKE_FORWARD_DCT4
+static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride,
+                         const uint8_t *const prediction[2], ptrdiff_t prediction_stride,
+                         int16_t coefficient[64])
+{
+    for (int pair = 0; pair < 2; pair++, coefficient += 32) {
+        int16x8_t row[4];
+        for (int i = 0; i < 4; i++)
+            row[i] =
+                vreinterpretq_s16_u16(vsubl_u8(vld1_u8(source[pair] + i * source_stride),
+                                               vld1_u8(prediction[pair] + i * prediction_stride)));
+        forward_dct_two(row);
+        for (int i = 0; i < 4; i++) {
+            vst1_s16(coefficient + 4 * i, vget_low_s16(row[i]));
+            vst1_s16(coefficient + 16 + 4 * i, vget_high_s16(row[i]));
+        }
+    }
+}
+
+/* ---- Quantization -------------------------------------------------------------------------- */
+
+static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_t least[16])
+{
+    int16x8_t upper = vld1q_s16(least), lower = vld1q_s16(least + 8);
+    uint32_t mask = 0;
+    for (int i = 0; i < count; i++, coefficient += 16) {
+        uint16x8_t any = vorrq_u16(vcgeq_s16(vabsq_s16(vld1q_s16(coefficient)), upper),
+                                   vcgeq_s16(vabsq_s16(vld1q_s16(coefficient + 8)), lower));
+        mask |= (uint32_t)(vmaxvq_u16(any) != 0) << i;
+    }
+    return mask;
+}
 
 void xc_transform_init_neon(struct xc_dsp *dsp)
 {
@@ -208,4 +238,5 @@ void xc_transform_init_neon(struct xc_dsp *dsp)
     dsp->inverse_wht = inverse_wht;
     dsp->forward_dct = forward_dct;
     dsp->forward_dct4 = forward_dct4;
+    dsp->coded_blocks = coded_blocks;
 }
