@@ -17,7 +17,7 @@ VIDEO_DECODERS = """
     vp6f vp7 vp8 vp9 wmv1 wmv2 wmv3"""
 AUDIO_DECODERS = """
     aac aac_latm ac3 adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf alac amrnb amrwb cook dca eac3 flac mlp
-    mp1float mp2float mp3float opus pcm_alaw pcm_bluray pcm_dvd pcm_f32be pcm_f32le pcm_f64be pcm_f64le
+    mp1 mp2 mp3float opus pcm_alaw pcm_bluray pcm_dvd pcm_f32be pcm_f32le pcm_f64be pcm_f64le
     pcm_mulaw pcm_s16be pcm_s16be_planar pcm_s16le pcm_s16le_planar pcm_s24be pcm_s24le pcm_s24le_planar
     pcm_s32be pcm_s32le pcm_s32le_planar pcm_s8 pcm_u8 qdm2 speex truehd vorbis wmapro wmav1 wmav2"""
 PARSERS = """
