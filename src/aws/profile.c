@@ -117,8 +117,9 @@ static int read_file(struct reading *reading, const char *path, struct error *er
     while (code == 0 && getline(&line, &room, file) >= 0)
         if (!take_line(reading, line))
             code = error_set(error, -ENOMEM, "out of memory");
+    int reason = errno;
     if (code == 0 && ferror(file))
-        code = error_set(error, -EIO, "cannot read %s: %s", path, error_reason(-EIO));
+        code = error_set(error, -reason, "cannot read %s: %s", path, error_reason(-reason));
     if (line != NULL)
         explicit_bzero(line, room);
     free(line);

@@ -161,8 +161,8 @@ class Gateway:
         return clean | {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL_S3": url or self.plain,
-            "AWS_CA_BUNDLE": str(self.authority), "AWS_CONFIG_FILE": "/nonexistent",
-            "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"} | more
+            "AWS_CA_BUNDLE": str(self.authority), "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} | more
 
     def request(self, method, path, data=b"", access_key=ACCESS_KEY, secret_key=SECRET_KEY, expect=(200, 204)):
         """One signed request, by curl; returns the answer's body. `path` begins with the bucket."""
