@@ -62,7 +62,7 @@ class Profiles(Case):
         self.run_job("--engine", "local")
         self.assertEqual(self.started(), set())
         # What is said nearer to the command line counts: a coordinator or an engine.
-        self.assertIn("--store DIR is needed", self.run_job("--profile", "elsewhere", expect=1))
+        self.assertIn("--store is needed", self.run_job("--profile", "elsewhere", expect=1))
         self.run_job("--profile", "elsewhere", "--engine", "local")
 
     def test_where_it_lies(self):
