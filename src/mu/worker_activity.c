@@ -161,7 +161,8 @@ static void start_get(struct activity *activity)
     if (wanted != NULL) {
         expected =
             (struct store_identity){.size = wanted->size, .unsummed = wanted->sha256.len == 0};
-        memcpy(expected.sha256, wanted->sha256.data, wanted->sha256.len);
+        if (!expected.unsummed)
+            memcpy(expected.sha256, wanted->sha256.data, SHA256_SIZE);
         get.expected = &expected;
     }
     int code = worker_attempt_make_way(attempt, activity->get->file, &error);
