@@ -250,7 +250,7 @@ XC_INLINE void load_all_columns8(const struct rows *luma, const struct rows *chr
 XC_INLINE void store_two_rows(const struct rows *rows, int i, int x, __m128i samples)
 {
     _mm_storel_epi64((__m128i *)(row_at(rows, i) + x), samples);
-    _mm_storeh_pd((double *)(row_at(rows, i + 1) + x), _mm_castsi128_pd(samples));
+    _mm_storeh_pi((__m64 *)(row_at(rows, i + 1) + x), _mm_castsi128_ps(samples));
 }
 
 XC_INLINE void store_all_columns8(__m256i v[8], const struct rows *luma, const struct rows *chroma,
@@ -362,7 +362,7 @@ XC_INLINE void filter_all_rows(const struct rows *luma, const struct rows *chrom
         __m128i uv = _mm256_extracti128_si256(line[i + 4], 1);
         _mm_storeu_si128((__m128i *)(y + i * luma->stride), _mm256_castsi256_si128(line[i + 4]));
         _mm_storel_epi64((__m128i *)(u + i * chroma->stride), uv);
-        _mm_storeh_pd((double *)(v + i * chroma->stride), _mm_castsi128_pd(uv));
+        _mm_storeh_pi((__m64 *)(v + i * chroma->stride), _mm_castsi128_ps(uv));
     }
 #pragma GCC unroll 8
     for (int i = 0; inner && i < 7; i++)
