@@ -77,6 +77,7 @@ class Forms(Case):
         return stream.read_bytes()
 
     def test_same_bytes_for_any_number_of_workers(self):
+        self.need(NORMAL)
         clip = make_clip(self.folder / "clip.mkv", "176x144", 61)
         for ending in ("webm", "ivf"):
             first = self.encode(clip, f"1.{ending}", "-j", 1)
@@ -95,6 +96,7 @@ class Forms(Case):
         self.assertEqual(*ours)
 
     def test_finer_quality_gives_more_bytes_and_better_pictures(self):
+        self.need(NORMAL)
         clip = make_clip(self.folder / "clip.y4m", "176x144", 25)
         sizes = []
         for quality in (0, 10, 30, 50, 63):

@@ -9,7 +9,7 @@ import threading
 import unittest
 
 import radosgw
-from harness import EXCAMERA, Case, excamera, main, make_clip, run
+from harness import EXCAMERA, NORMAL, Case, excamera, main, make_clip, run
 
 TEST_STORE = os.environ.get("TEST_STORE_S3")
 SETTINGS = ("-Q", "-j", "2", "-N", "6", "-x", "4")
@@ -122,6 +122,7 @@ class Encode(Case):
         self.assertEqual(gateway.keys("films"), [])
 
     def test_objects_over_tls(self):
+        self.need(NORMAL)
         self.encode(url=gateway.secure)
         self.assert_same()
 
@@ -148,14 +149,17 @@ class Encode(Case):
             return result
 
     def test_busy_service(self):
+        self.need(NORMAL)
         self.trouble(refusal(503), 3)
         self.assert_same()
 
     def test_broken_service(self):
+        self.need(NORMAL)
         self.trouble(refusal(500), 4)
         self.assert_same()
 
     def test_cut_connections(self):
+        self.need(NORMAL)
         self.trouble(b"", 4)
         self.assert_same()
 
@@ -171,11 +175,13 @@ class Encode(Case):
         self.refused("no AWS credentials", AWS_ACCESS_KEY_ID="")
 
     def test_bucket(self):
+        self.need(NORMAL)
         result = excamera("encode", self.clip, "-o", self.folder / "there.webm", *SETTINGS, "--store", "s3://nowhere/x",
                           env=gateway.environment(TMPDIR=str(self.folder)), expect=1)
         self.assertIn("the bucket does not exist", result.stderr)
 
     def test_resume_with_right_credentials(self):
+        self.need(NORMAL)
         make_clip(self.clip, frames=120)
         excamera("encode", self.clip, "-o", self.folder / "here.webm", "--force", *SETTINGS)
         self.expected = (self.folder / "here.webm").read_bytes()
