@@ -39,6 +39,14 @@ void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
         bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
     }
 
+/* Makes a level's kernel of one block size from its satd(), which takes any. */
+#define XC_MAKE_SATD(name, width, height)                                                          \
+    static uint32_t satd_##name(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,            \
+                                ptrdiff_t b_stride)                                                \
+    {                                                                                              \
+        return satd(a, a_stride, b, b_stride, width, height);                                      \
+    }
+
 /* Makes a level's kernel of four blocks from its forward_dct(). */
 #define XC_MAKE_FORWARD_DCT4                                                                       \
     static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride,              \

@@ -62,13 +62,7 @@ static void moments16x16(const uint8_t *a, ptrdiff_t stride, uint32_t *sum, uint
     *squares = vaddvq_u32(total_squares);
 }
 
-#define MAKE_MEASURES(name, width, height)                                                         \
-    static uint32_t satd_##name(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,            \
-                                ptrdiff_t b_stride)                                                \
-    {                                                                                              \
-        return satd(a, a_stride, b, b_stride, width, height);                                      \
-    }
-XC_FOR_BLOCK_SIZES(MAKE_MEASURES)
+XC_FOR_BLOCK_SIZES(XC_MAKE_SATD)
 
 #define SET_MEASURES(name, width, height) dsp->satd[i++] = satd_##name;
 
