@@ -270,18 +270,27 @@ void crew_started(void *opaque, uint32_t worker)
         member->away_at = uv_now(member->job->coordinator->loop);
 }
 
+/* What was started as `worker` is gone; NULL where that is of no account, since nobody knows it or the job
+ * ends. */
+static struct member *gone(struct coordinator *coordinator, uint32_t worker)
+{
+    struct member *member = crew_find(coordinator, worker);
+    if (member == NULL)
+        return NULL;
+    member->gone = true;
+    if (!member->job->ending)
+        return member;
+    crew_uncount(member);
+    return NULL;
+}
+
 /* A job that has no worker at all need not wait for somebody to mend it. */
 void crew_refused(void *opaque, uint32_t worker, const struct error *reason)
 {
-    struct member *member = crew_find(opaque, worker);
+    struct member *member = gone(opaque, worker);
     if (member == NULL)
         return;
     struct coordinator_job *job = member->job;
-    member->gone = true;
-    if (job->ending) {
-        crew_uncount(member);
-        return;
-    }
     forget(member);
     if (job->used == 0)
         coordinator_job_fail(job, reason);
@@ -321,15 +330,10 @@ static bool is_over(const struct member *member, uint64_t now)
 
 void crew_ended(void *opaque, uint32_t worker, const char *how)
 {
-    struct member *member = crew_find(opaque, worker);
+    struct member *member = gone(opaque, worker);
     if (member == NULL)
         return;
     struct coordinator_job *job = member->job;
-    member->gone = true;
-    if (job->ending) {
-        crew_uncount(member);
-        return;
-    }
     if (!member->leaving)
         coordinator_note(opaque, "worker %u %s", worker, how);
     if (member->session !=

@@ -322,11 +322,6 @@ static void identity_from(struct store_identity *to, const Mu__Identity *from)
     memcpy(to->sha256, from->sha256.data, sizeof to->sha256);
 }
 
-static bool same(const struct store_identity *a, const struct store_identity *b)
-{
-    return a->size == b->size && memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
-}
-
 static void on_have(struct route *route, const Mu__Have *have)
 {
     struct messenger *messenger = route->messenger;
@@ -345,7 +340,7 @@ static void on_have(struct route *route, const Mu__Have *have)
     list_remove(&item->queue);
     unnumber(item);
     messenger_route_pump(route);
-    if (!same(&known, &send_of(item)->identity) && messenger->handlers.clash)
+    if (!store_identity_agrees(&known, &send_of(item)->identity) && messenger->handlers.clash)
         messenger->handlers.clash(messenger->opaque, &item->label, &send_of(item)->identity,
                                   &known);
 }
@@ -381,7 +376,8 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
         on_nonsense(route, "the rendezvous delivers in a way that was not asked for");
         return;
     }
-    if (receive->known && item->position > 0 && !same(&identity, &receive->identity)) {
+    if (receive->known && item->position > 0 &&
+        !store_identity_agrees(&identity, &receive->identity)) {
         error_set(&error, -EBADMSG, "a message came with two identities");
         messenger_receive_end(receive, &error);
         return;

@@ -18,11 +18,6 @@ struct kept {
     char file[32]; /* in the attempt's own folder */
 };
 
-static bool same(const struct store_identity *a, const struct store_identity *b)
-{
-    return a->size == b->size && memcmp(a->sha256, b->sha256, SHA256_SIZE) == 0;
-}
-
 /* Gives the received file another name, where commands do not see it. */
 static int link_file(const struct attempt *attempt, const char *path, const char *name)
 {
@@ -63,7 +58,7 @@ int worker_base_open(void *opaque, const struct label *label, const struct store
         for (struct list_link *at = attempt->received.next; at != &attempt->received;
              at = at->next) {
             struct kept *kept = LIST_ENTRY(at, struct kept, link);
-            if (same(&kept->identity, identity))
+            if (store_identity_agrees(&kept->identity, identity))
                 return beneath_open(attempt->own, kept->file, O_RDONLY, 0);
         }
     }

@@ -163,8 +163,7 @@ static void outgoing_free(struct outgoing *outgoing)
 static void send_again(struct activity *activity, struct outgoing *before,
                        struct outgoing *outgoing)
 {
-    bool same = before->identity.size == outgoing->identity.size &&
-                memcmp(before->identity.sha256, outgoing->identity.sha256, SHA256_SIZE) == 0;
+    bool same = store_identity_agrees(&before->identity, &outgoing->identity);
     unlinkat(activity->attempt->own, outgoing->file, 0);
     outgoing_free(outgoing);
     if (same)
