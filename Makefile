@@ -8,6 +8,8 @@ OUTPUT ?= demo.webm
 MESON_OPTIONS ?=
 ARCH ?= x86-64
 EXCAMERA = $(BUILD)/src/cli/excamera
+# Tests at once: most of them wait for processes, sockets and time limits.
+TEST_JOBS ?= $(shell echo $$((2 * $$(nproc))))
 
 # The folder of the build is set up once; Meson keeps it up to date from then on.
 SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
@@ -44,7 +46,7 @@ lambda:
 test:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory build
-	@meson test -C $(BUILD) --print-errorlogs
+	@meson test -C $(BUILD) --print-errorlogs --num-processes $(TEST_JOBS)
 
 test-all:
 	@scripts/install-deps.sh test
