@@ -208,6 +208,18 @@ XC_API int xc_rebase(struct xc_context *context, const struct xc_state *onto,
                      const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
                      struct xc_buffer *frame, struct xc_state **after);
 
+/* What of a rebase does not depend on the state to rebase onto, done ahead: xc_plan_rebase and then
+ * xc_rebase_planned do what xc_rebase does. A plan may be used more than once, by one thread at a time; it
+ * holds a reference to the picture, and about a quarter of that in memory of its own. */
+struct xc_plan;
+XC_API int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
+                          const uint8_t *original, size_t size, const struct xc_state *made_for,
+                          const struct xc_rebase_parameters *parameters, struct xc_plan **plan);
+XC_API int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto,
+                             struct xc_plan *plan, struct xc_buffer *frame,
+                             struct xc_state **after);
+XC_API void xc_plan_free(struct xc_plan *plan); /* NULL is allowed */
+
 /* ---- Looking into frames ------------------------------------------------------------------- */
 
 /* What can be told of a frame from its first ten bytes (RFC 6386 section 9.1). */

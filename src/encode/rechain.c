@@ -1,6 +1,7 @@
 /*
- * The tasks that put a chunk behind another state. A chunk is walked with two chains of states side
- * by side: the one it was made in, which is needed to read its frames, and the new one.
+ * The tasks that put a chunk behind another state. A chunk is walked with two chains of states: the one it
+ * was made in, which is needed to read its frames, and the new one. The first is walked ahead, while the state
+ * for the second is still to come: what waits for that state should be as little as possible.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,14 +13,21 @@
 #include "media/y4m.h"
 #include "util/await.h"
 
+/* How much is held ahead of frames that cannot be rebased yet. A chain's processes all wait with that. */
+#define AHEAD_BYTES 100000000
+
 struct rechain {
     const struct task_options *options;
     struct xc_context *context;
     struct y4m_reader *raw;
     struct chunk_file chunk;
     struct chunk_file out;
-    struct xc_state *original; /* before the next frame, in the chain that the chunk was made in */
-    struct xc_state *state;    /* before the next frame, in the new chain */
+    struct xc_state *
+        original; /* before the next frame to be planned, in the chain that the chunk was made in */
+    struct xc_state *state; /* before the next frame, in the new chain */
+    /* Plans of frames: all before `planned` were made, those of rebased frames are gone. */
+    struct xc_plan **plan; /* [chunk.frames] */
+    int planned;
     struct xc_buffer frame;
     /* The chunk has hidden frames. What they show is in no raw picture, so that the original chain
      * is decoded in full to have their own pictures as target. */
@@ -38,6 +46,9 @@ static int open_rechain(struct rechain *chain, const struct task_options *option
     if (code < 0)
         return code;
     chain->out.header = chain->chunk.header;
+    chain->plan = calloc((size_t)chain->chunk.frames, sizeof *chain->plan);
+    if (chain->plan == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
     for (int i = 0; i < chain->chunk.frames; i++)
         chain->hidden |= !chain->chunk.frame[i].tag.shown;
     return y4m_open(options->raw, &chain->raw, error);
@@ -70,6 +81,9 @@ static int read_original(struct rechain *chain, struct error *error)
 
 static void close_rechain(struct rechain *chain)
 {
+    for (int i = 0; i < chain->planned; i++)
+        xc_plan_free(chain->plan[i]);
+    free(chain->plan);
     y4m_close(chain->raw);
     files_free_chunk(&chain->chunk);
     files_free_chunk(&chain->out);
@@ -124,12 +138,17 @@ static int hidden_target(struct rechain *chain, int index, const struct xc_state
     return 0;
 }
 
-/* Takes over the state after a frame that was made, and the frame. */
-static int advance(struct rechain *chain, struct xc_state *original, struct xc_state *state,
-                   struct error *error)
+/* Takes over the state after a frame that was planned, or that is not to be. */
+static void advance_original(struct rechain *chain, struct xc_state *original)
 {
     xc_state_unref(chain->original);
     chain->original = original;
+    chain->planned++;
+}
+
+/* Takes over the state after a frame that was made, and the frame. */
+static int advance(struct rechain *chain, struct xc_state *state, struct error *error)
+{
     xc_state_unref(chain->state);
     chain->state = state;
     return files_add_frame(&chain->out, chain->frame.data, chain->frame.size, error);
@@ -172,21 +191,23 @@ static int encode_first(struct rechain *chain, struct error *error)
         code = frame_error(chain, 0, result, error);
         goto fail;
     }
-    return advance(chain, original, state, error);
+    advance_original(chain, original);
+    return advance(chain, state, error);
 fail:
     xc_state_unref(original);
     return code;
 }
 
-static int rebase_frame(struct rechain *chain, int index, struct error *error)
+/* Reads the next frame that has no plan, and makes one. */
+static int plan_frame(struct rechain *chain, struct error *error)
 {
+    int index = chain->planned;
     const struct chunk_frame *frame = &chain->chunk.frame[index];
     if (frame->tag.key_frame)
         return error_set(error, -EINVAL, "frame %d of %s is a key frame: nothing to rebase", index,
                          chain->options->chunk);
     struct xc_picture *picture = NULL;
     struct xc_state *original = NULL;
-    struct xc_state *state = NULL;
     int code = follow_original(chain, index, &original, error);
     if (code < 0)
         return code;
@@ -200,17 +221,48 @@ static int rebase_frame(struct rechain *chain, int index, struct error *error)
         /* Should the last frame be hidden, then the picture shown before it must survive too. */
         .refresh_all = index == chain->chunk.frames - 1 && frame->tag.shown,
     };
-    int result = xc_rebase(chain->context, chain->state, picture, frame->data, frame->size,
-                           chain->original, &parameters, &chain->frame, &state);
+    int result = xc_plan_rebase(chain->context, picture, frame->data, frame->size, chain->original,
+                                &parameters, &chain->plan[index]);
     xc_picture_unref(picture);
     if (result < 0) {
         code = frame_error(chain, index, result, error);
         goto fail;
     }
-    return advance(chain, original, state, error);
+    advance_original(chain, original);
+    return 0;
 fail:
     xc_state_unref(original);
     return code;
+}
+
+/* Picture and plan, about. */
+static size_t plan_bytes(const struct rechain *chain)
+{
+    size_t pixels =
+        (size_t)xc_state_width(chain->original) * (size_t)xc_state_height(chain->original);
+    return 2 * pixels;
+}
+
+static int plan_ahead(struct rechain *chain, struct error *error)
+{
+    size_t most = AHEAD_BYTES / plan_bytes(chain);
+    int code = 0;
+    while (code >= 0 && chain->planned < chain->chunk.frames && (size_t)chain->planned < most)
+        code = plan_frame(chain, error);
+    return code;
+}
+
+static int rebase_frame(struct rechain *chain, int index, struct error *error)
+{
+    struct xc_state *state = NULL;
+    int code = index < chain->planned ? 0 : plan_frame(chain, error);
+    if (code < 0)
+        return code;
+    int result =
+        xc_rebase_planned(chain->context, chain->state, chain->plan[index], &chain->frame, &state);
+    xc_plan_free(chain->plan[index]);
+    chain->plan[index] = NULL;
+    return result < 0 ? frame_error(chain, index, result, error) : advance(chain, state, error);
 }
 
 static int check_raw_ends(struct rechain *chain, struct error *error)
@@ -270,6 +322,8 @@ int task_rebase(const struct task_options *options, struct error *error)
     int code = open_rechain(&chain, options, error);
     if (code >= 0 && options->made_for != NULL)
         code = read_original(&chain, error);
+    if (code >= 0 && options->made_for != NULL)
+        code = plan_ahead(&chain, error);
     if (code >= 0)
         code = read_state(&chain, error);
     if (code >= 0 && options->made_for == NULL)

@@ -1,5 +1,8 @@
 #include "vp8/activity.h"
 
+#include "vp8/picture.h"
+#include "vp8/steps.h"
+
 /* lambda = 0.022 * step^2 of squared error per bit, in 1/256, at a weight of 100 %. With that a rebased
  * frame is as like its source as libvpx's own was (tests/unit/test_vp8_rebase_cost.c). */
 #define LAMBDA_NUMERATOR 22
@@ -19,26 +22,31 @@ static uint64_t activity_of(const struct xc_dsp *dsp, const struct xc_picture *s
     return activity < LEAST_ACTIVITY ? LEAST_ACTIVITY : activity;
 }
 
-void xc_set_lambdas(struct encoder *encoder, int rate_weight)
+void xc_set_lambdas(const struct xc_dsp *dsp, const struct frame_header *header,
+                    const struct mb_map *map, const struct xc_picture *source, int rate_weight,
+                    uint32_t *lambda)
 {
-    const struct mb_map *map = encoder->map;
-    uint32_t *lambda = encoder->lambda;
     uint64_t total = 0, count = (uint64_t)map->rows * (uint64_t)map->columns;
+    uint64_t base[SEGMENTS];
+    uint32_t *activities = lambda;
+    for (int i = 0; i < SEGMENTS; i++) {
+        struct xc_steps steps;
+        xc_steps_init(&steps, header, i);
+        base[i] = 256 * (uint64_t)steps.y.dc * (uint64_t)steps.y.dc * LAMBDA_NUMERATOR *
+                  (uint64_t)rate_weight / LAMBDA_DENOMINATOR;
+    }
     for (int row = 0; row < map->rows; row++)
         for (int column = 0; column < map->columns; column++) {
-            uint64_t activity = activity_of(encoder->canvas.dsp, encoder->source, row, column);
-            *lambda++ = (uint32_t)activity;
+            uint64_t activity = activity_of(dsp, source, row, column);
+            *activities++ = (uint32_t)activity;
             total += activity;
         }
     uint64_t average = total / count;
-    lambda = encoder->lambda;
     for (int row = 0; row < map->rows; row++)
         for (int column = 0; column < map->columns; column++, lambda++) {
-            uint64_t step = (uint64_t)encoder->steps[mb_at(map, row, column)->segment].y.dc;
-            uint64_t base =
-                256 * step * step * LAMBDA_NUMERATOR * (uint64_t)rate_weight / LAMBDA_DENOMINATOR;
             uint64_t activity = *lambda;
             /* From half the base where it is flat to twice the base where it is busy. */
-            *lambda = (uint32_t)(base * (2 * activity + average) / (activity + 2 * average));
+            *lambda = (uint32_t)(base[mb_at(map, row, column)->segment] * (2 * activity + average) /
+                                 (activity + 2 * average));
         }
 }

@@ -2,11 +2,14 @@
 #ifndef VP8_ACTIVITY_H
 #define VP8_ACTIVITY_H
 
-#include "vp8/encoder.h"
+#include "vp8/dsp/dsp.h"
+#include "vp8/frame.h"
 
-/* Sets encoder->lambda of every macroblock by its quantizer step and by the variance of the source
- * there: SSIM forgives error in busy places. `rate_weight` is in percent. */
-void xc_set_lambdas(struct encoder *encoder, int rate_weight);
+/* Sets the multiplier of every macroblock (struct encoder), `lambda` in raster order, by its quantizer step and by
+ * the variance of the source there: SSIM forgives error in busy places. `rate_weight` is in percent. */
+void xc_set_lambdas(const struct xc_dsp *dsp, const struct frame_header *header,
+                    const struct mb_map *map, const struct xc_picture *source, int rate_weight,
+                    uint32_t *lambda);
 
 /* The rate weights of the public parameters. */
 static inline bool rate_weight_valid(int weight)

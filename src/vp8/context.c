@@ -88,3 +88,9 @@ int xc_context_resize(struct xc_context *context, int width, int height)
         memset(mb_at(map, row, -1), 0, sizeof *map->info);
     return XC_OK;
 }
+
+void xc_context_yield_map(struct xc_context *context)
+{
+    context->map.info = NULL;
+    context->map_capacity = 0;
+}

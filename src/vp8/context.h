@@ -32,4 +32,7 @@ struct xc_context {
  * XC_ERROR_NO_MEMORY. */
 int xc_context_resize(struct xc_context *context, int width, int height);
 
+/* Leaves the map's memory to whoever has a copy of context->map. */
+void xc_context_yield_map(struct xc_context *context);
+
 #endif

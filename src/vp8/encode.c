@@ -123,8 +123,15 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
     const struct probabilities expected = header->now.probabilities;
     unsigned references = parameters->references ? parameters->references : ALL_REFERENCES;
     struct search search;
-    xc_encoder_start(encoder, context, given, picture, &expected, made);
-    xc_set_lambdas(encoder, rate_weight(parameters->rate_weight));
+    xc_set_lambdas(&context->dsp, header, &context->map, picture,
+                   rate_weight(parameters->rate_weight), encoder->lambda_memory);
+    xc_encoder_start(encoder, context,
+                     &(struct coding){.before = given,
+                                      .source = picture,
+                                      .map = &context->map,
+                                      .lambda = encoder->lambda_memory,
+                                      .expected = &expected,
+                                      .picture = made});
     xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
                     parameters->effort);
     code_macroblocks(encoder, &search);

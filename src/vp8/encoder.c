@@ -8,7 +8,7 @@ void xc_encoder_free(struct encoder *encoder)
     if (!encoder)
         return;
     free(encoder->coefficients);
-    free(encoder->lambda);
+    free(encoder->lambda_memory);
     xc_picture_unref(encoder->trial);
     free(encoder);
 }
@@ -18,11 +18,11 @@ static bool grow(struct encoder *encoder, size_t size)
     if (size <= encoder->capacity)
         return true;
     free(encoder->coefficients);
-    free(encoder->lambda);
+    free(encoder->lambda_memory);
     encoder->capacity = 0;
     encoder->coefficients = calloc(size, sizeof *encoder->coefficients);
-    encoder->lambda = malloc(size * sizeof *encoder->lambda);
-    if (!encoder->coefficients || !encoder->lambda)
+    encoder->lambda_memory = malloc(size * sizeof *encoder->lambda_memory);
+    if (!encoder->coefficients || !encoder->lambda_memory)
         return false;
     encoder->capacity = size;
     return true;
@@ -52,19 +52,20 @@ struct encoder *xc_encoder_get(struct xc_context *context)
 }
 
 void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
-                      const struct xc_state *before, const struct xc_picture *source,
-                      const struct probabilities *expected, struct xc_picture *picture)
+                      const struct coding *coding)
 {
     encoder->context = context;
-    encoder->source = source;
+    encoder->source = coding->source;
     encoder->header = &context->header;
-    encoder->map = &context->map;
-    xc_canvas_init(&encoder->canvas, context, before, context->header.version, picture);
+    encoder->map = coding->map;
+    encoder->lambda = coding->lambda;
+    xc_canvas_init(&encoder->canvas, context, coding->before, context->header.version,
+                   coding->picture);
     for (int i = 0; i < SEGMENTS; i++) {
         xc_steps_init(&encoder->steps[i], encoder->header, i);
         xc_quantizers_init(&encoder->quantizers[i], &encoder->steps[i]);
     }
-    xc_token_costs_init(&encoder->token_costs, expected->coefficient);
-    xc_mv_costs_init(&encoder->mv_costs, expected->mv);
+    xc_token_costs_init(&encoder->token_costs, coding->expected->coefficient);
+    xc_mv_costs_init(&encoder->mv_costs, coding->expected->mv);
     memset(encoder->counts, 0, sizeof encoder->counts);
 }

@@ -17,9 +17,7 @@ struct encoder {
     /* Allocated once a size. */
     size_t capacity; /* in macroblocks */
     struct mb_coefficients *coefficients;
-    /* Each macroblock's Lagrangian multiplier: 1/256 of squared sample error per bit, as xc_rd_cost of
-     * quantize.h takes it with the distortion of samples. */
-    uint32_t *lambda;
+    uint32_t *lambda_memory;
     struct xc_picture *trial; /* luma rows on which loop-filter levels are tried */
 
     /* The frame in work. */
@@ -28,6 +26,9 @@ struct encoder {
     const struct xc_picture *source;
     struct frame_header *header;
     struct mb_map *map;
+    /* Each macroblock's Lagrangian multiplier: 1/256 of squared sample error per bit, as xc_rd_cost of
+     * quantize.h takes it with the distortion of samples. */
+    const uint32_t *lambda;
     struct xc_steps steps[SEGMENTS];
     struct xc_quantizers quantizers[SEGMENTS];
     /* By the probabilities that are expected to hold for the frame. */
@@ -41,11 +42,19 @@ struct encoder {
 struct encoder *xc_encoder_get(struct xc_context *context);
 void xc_encoder_free(struct encoder *encoder); /* NULL is allowed */
 
-/* Prepares for a frame whose header (in context->header: levels, references, segments, probabilities
- * in force before updates) stands. `expected` are the probabilities that rates are taken from.
- * `picture` is the one to be made. The multipliers are set apart from this, see activity.h. */
+/* A frame to be coded. */
+struct coding {
+    const struct xc_state *before; /* NULL for none */
+    const struct xc_picture *source;
+    struct mb_map *map;
+    const uint32_t *lambda;               /* see activity.h */
+    const struct probabilities *expected; /* that rates are taken from */
+    struct xc_picture *picture;           /* to be made */
+};
+
+/* Prepares for a frame whose header stands in context->header: levels, references, segments, probabilities in
+ * force before updates. */
 void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
-                      const struct xc_state *before, const struct xc_picture *source,
-                      const struct probabilities *expected, struct xc_picture *picture);
+                      const struct coding *coding);
 
 #endif

@@ -1,4 +1,8 @@
-/* xc_rebase: an inter frame made for one state becomes one for another. */
+/*
+ * xc_rebase: an inter frame made for one state becomes one for another. A plan holds what that takes of the
+ * frame and of its raw picture, apart from the states.
+ */
+#include <stdlib.h>
 #include <string.h>
 
 #include "vp8/activity.h"
@@ -8,9 +12,20 @@
 #include "vp8/parse.h"
 #include "vp8/residue.h"
 
-static int check_arguments(const struct xc_state *onto, const struct xc_picture *picture,
-                           const uint8_t *original, size_t size, const struct xc_state *made_for,
-                           const struct xc_rebase_parameters *parameters)
+struct xc_plan {
+    /* The original's, with the quantizer of the new frame. Its probabilities tell best what tokens will cost. */
+    struct frame_header header;
+    struct mb_map map;
+    const uint32_t *lambda; /* as struct encoder's */
+    const struct xc_picture *picture;
+    bool refresh_all;
+};
+
+/* ---- Planning ------------------------------------------------------------------------------ */
+
+static int check_original(const struct xc_picture *picture, const uint8_t *original, size_t size,
+                          const struct xc_state *made_for,
+                          const struct xc_rebase_parameters *parameters)
 {
     struct xc_frame_tag tag;
     int result = xc_frame_tag(original, size, &tag);
@@ -19,14 +34,78 @@ static int check_arguments(const struct xc_state *onto, const struct xc_picture 
     if (tag.key_frame || parameters->quantizer < -1 || parameters->quantizer > 127 ||
         !rate_weight_valid(parameters->rate_weight))
         return XC_ERROR_ARGUMENT;
-    if (!xc_state_has_pictures(onto))
-        return XC_ERROR_NO_STATE;
-    const struct persistent *a = &onto->persistent, *b = &made_for->persistent;
-    if (a->width != b->width || a->height != b->height || a->width != picture->width ||
-        a->height != picture->height)
-        return XC_ERROR_SIZE;
+    const struct persistent *given = &made_for->persistent;
+    return given->width == picture->width && given->height == picture->height ? XC_OK
+                                                                              : XC_ERROR_SIZE;
+}
+
+/* Sets all of the plan but the multipliers. Its map is the context's. */
+static int parse_original(struct xc_context *context, const struct xc_picture *picture,
+                          const uint8_t *original, size_t size, const struct xc_state *made_for,
+                          const struct xc_rebase_parameters *parameters, struct xc_plan *plan)
+{
+    struct partitions partitions;
+    int result = check_original(picture, original, size, made_for, parameters);
+    if (result >= 0)
+        result = xc_parse_frame(context, made_for, original, size, &partitions);
+    if (result < 0)
+        return result;
+    *plan = (struct xc_plan){
+        .header = context->header,
+        .map = context->map,
+        .picture = picture,
+        .refresh_all = parameters->refresh_all,
+    };
+    if (parameters->quantizer >= 0)
+        plan->header.quantizer.y_ac = (uint8_t)parameters->quantizer;
     return XC_OK;
 }
+
+static void set_lambdas(const struct xc_context *context,
+                        const struct xc_rebase_parameters *parameters, struct xc_plan *plan,
+                        uint32_t *lambda)
+{
+    xc_set_lambdas(&context->dsp, &plan->header, &plan->map, plan->picture,
+                   rate_weight(parameters->rate_weight), lambda);
+    plan->lambda = lambda;
+}
+
+int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
+                   const uint8_t *original, size_t size, const struct xc_state *made_for,
+                   const struct xc_rebase_parameters *parameters, struct xc_plan **out)
+{
+    struct xc_plan parsed;
+    *out = NULL;
+    int result = parse_original(context, picture, original, size, made_for, parameters, &parsed);
+    if (result < 0)
+        return result;
+    struct xc_plan *plan = malloc(sizeof *plan);
+    uint32_t *lambda =
+        malloc((size_t)parsed.map.rows * (size_t)parsed.map.columns * sizeof *lambda);
+    if (!plan || !lambda) {
+        free(plan);
+        free(lambda);
+        return XC_ERROR_NO_MEMORY;
+    }
+    *plan = parsed;
+    set_lambdas(context, parameters, plan, lambda);
+    xc_picture_ref(picture);
+    xc_context_yield_map(context);
+    *out = plan;
+    return XC_OK;
+}
+
+void xc_plan_free(struct xc_plan *plan)
+{
+    if (!plan)
+        return;
+    xc_picture_unref((struct xc_picture *)plan->picture);
+    free((uint32_t *)plan->lambda);
+    free(plan->map.info);
+    free(plan);
+}
+
+/* ---- The header ---------------------------------------------------------------------------- */
 
 static bool same_map(const struct mb_map *map, const uint8_t *segment_map)
 {
@@ -83,10 +162,9 @@ static void carry_filter_deltas(const struct xc_state *onto, const struct filter
     header->filter_deltas_update = reference || mode;
 }
 
-static void choose_references(const struct xc_rebase_parameters *parameters,
-                              struct frame_header *header)
+static void choose_references(bool refresh_all, struct frame_header *header)
 {
-    if (parameters->refresh_all) {
+    if (refresh_all) {
         header->refresh = (1u << XC_REFERENCES) - 1;
         header->copy_to_golden = header->copy_to_altref = 0;
     }
@@ -98,21 +176,21 @@ static void choose_references(const struct xc_rebase_parameters *parameters,
 
 /* Turns the original's header into one for `onto`; its probabilities in force are now those of `onto`,
  * updates are still to be chosen. */
-static void adapt_header(const struct xc_state *onto, const struct xc_rebase_parameters *parameters,
-                         struct frame_header *header, struct mb_map *map)
+static void adapt_header(const struct xc_state *onto, bool refresh_all, struct frame_header *header,
+                         struct mb_map *map)
 {
     struct segmentation segmentation = header->now.segmentation;
     struct filter_deltas deltas = header->now.filter_deltas;
     header->now = onto->persistent;
     carry_segmentation(onto, &segmentation, header, map);
     carry_filter_deltas(onto, &deltas, header);
-    choose_references(parameters, header);
+    choose_references(refresh_all, header);
     header->refresh_entropy = true;
-    if (parameters->quantizer >= 0)
-        header->quantizer.y_ac = (uint8_t)parameters->quantizer;
     if (!header->skip_enabled)
         header->skip_probability = 128;
 }
+
+/* ---- The frame ----------------------------------------------------------------------------- */
 
 static void code_macroblocks(struct encoder *encoder)
 {
@@ -126,29 +204,57 @@ static void code_macroblocks(struct encoder *encoder)
     }
 }
 
-int xc_rebase(struct xc_context *context, const struct xc_state *onto,
-              const struct xc_picture *picture, const uint8_t *original, size_t size,
-              const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
-              struct xc_buffer *frame, struct xc_state **after)
+static int check_state(const struct xc_state *onto, const struct xc_picture *picture)
 {
-    struct partitions partitions;
+    if (!xc_state_has_pictures(onto))
+        return XC_ERROR_NO_STATE;
+    return onto->persistent.width == picture->width && onto->persistent.height == picture->height
+               ? XC_OK
+               : XC_ERROR_SIZE;
+}
+
+int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, struct xc_plan *plan,
+                      struct xc_buffer *frame, struct xc_state **after)
+{
+    const struct xc_picture *picture = plan->picture;
     *after = NULL;
-    int result = check_arguments(onto, picture, original, size, made_for, parameters);
+    int result = check_state(onto, picture);
     if (result >= 0)
-        result = xc_parse_frame(context, made_for, original, size, &partitions);
+        result = xc_context_resize(context, picture->width, picture->height);
     if (result < 0)
         return result;
-    /* The original's own probabilities tell best what the frame's tokens will cost. */
-    struct probabilities expected = context->header.now.probabilities;
-    adapt_header(onto, parameters, &context->header, &context->map);
+    context->header = plan->header;
+    adapt_header(onto, plan->refresh_all, &context->header, &plan->map);
     struct encoder *encoder = xc_encoder_get(context);
     struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
     if (!encoder || !made) {
         xc_picture_unref(made);
         return XC_ERROR_NO_MEMORY;
     }
-    xc_encoder_start(encoder, context, onto, picture, &expected, made);
-    xc_set_lambdas(encoder, rate_weight(parameters->rate_weight));
+    xc_encoder_start(encoder, context,
+                     &(struct coding){.before = onto,
+                                      .source = picture,
+                                      .map = &plan->map,
+                                      .lambda = plan->lambda,
+                                      .expected = &plan->header.now.probabilities,
+                                      .picture = made});
     code_macroblocks(encoder);
     return xc_finish_frame(encoder, onto, frame, after);
+}
+
+int xc_rebase(struct xc_context *context, const struct xc_state *onto,
+              const struct xc_picture *picture, const uint8_t *original, size_t size,
+              const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
+              struct xc_buffer *frame, struct xc_state **after)
+{
+    struct xc_plan plan;
+    *after = NULL;
+    int result = parse_original(context, picture, original, size, made_for, parameters, &plan);
+    if (result < 0)
+        return result;
+    struct encoder *encoder = xc_encoder_get(context);
+    if (!encoder)
+        return XC_ERROR_NO_MEMORY;
+    set_lambdas(context, parameters, &plan, encoder->lambda_memory);
+    return xc_rebase_planned(context, onto, &plan, frame, after);
 }

@@ -112,6 +112,28 @@ static void check_repeated(const struct chain_step *step)
     xc_context_free(context);
 }
 
+/* In two steps, the second one more than once: the same bytes again. */
+static void check_planned(const struct chain_step *step)
+{
+    struct xc_context *planner = xc_context_new(), *context = xc_context_new();
+    struct xc_buffer frame = {0};
+    struct xc_state *after;
+    struct xc_plan *plan;
+    assert_int_equal(xc_plan_rebase(planner, step->target, step->original->data,
+                                    step->original->size, step->made_for, step->parameters, &plan),
+                     XC_OK);
+    xc_context_free(planner);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(xc_rebase_planned(context, step->onto, plan, &frame, &after), XC_OK);
+        assert_true(same_bytes(&frame, step->frame));
+        assert_true(xc_state_equal(after, step->after));
+        xc_state_unref(after);
+    }
+    xc_plan_free(plan);
+    xc_buffer_free(&frame);
+    xc_context_free(context);
+}
+
 static void check_macroblock(const struct mb_info *a, const struct mb_info *b, bool segmented)
 {
     assert_int_equal(a->y_mode, b->y_mode);
@@ -206,6 +228,7 @@ static void check_step(const struct chain_step *step, void *data)
     int *steps = data;
     check_state(step);
     check_repeated(step);
+    check_planned(step);
     check_decisions(step);
     check_references(step);
     ++*steps;
