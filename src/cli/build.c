@@ -13,25 +13,25 @@
 #include <unistd.h>
 #include <vpx/vpx_codec.h>
 
-static const char self[] = "/proc/self/exe";
+#include "util/build.h"
 
-/* scripts/fingerprint.py makes it. */
-extern const char build_sources[];
+static const char self[] = "/proc/self/exe";
 
 const char *build_identity(void)
 {
     return build_sources;
 }
 
+/* FFmpeg's libraries are those that the program was made for, or are not used: media/module.c. */
 void build_facts(char facts[BUILD_FACTS_SIZE])
 {
     struct utsname machine;
     if (uname(&machine) != 0)
         strcpy(machine.machine, "unknown");
     snprintf(facts, BUILD_FACTS_SIZE,
-             "%.32s, libvpx %.64s, libavcodec %u, libavformat %u, libavutil %u, libswscale %u",
-             machine.machine, vpx_codec_version_str(), avcodec_version(), avformat_version(),
-             avutil_version(), swscale_version());
+             "%.32s, libvpx %.64s, libavcodec %d, libavformat %d, libavutil %d, libswscale %d",
+             machine.machine, vpx_codec_version_str(), LIBAVCODEC_VERSION_INT,
+             LIBAVFORMAT_VERSION_INT, LIBAVUTIL_VERSION_INT, LIBSWSCALE_VERSION_INT);
 }
 
 int build_program(char **path, struct error *error)

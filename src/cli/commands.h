@@ -16,6 +16,8 @@ extern const struct option encode_options_taken[], run_options_taken[], coordina
 
 int command_encode(int argc, char **argv);
 int command_task(int argc, char **argv);
+/* Loads what this task will need; says nothing where that fails, which the task does. */
+void command_task_prepare(int argc, char **argv);
 int command_vp8(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_keys(int argc, char **argv);

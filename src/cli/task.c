@@ -11,6 +11,7 @@
 #include "encode/reference.h"
 #include "encode/tasks.h"
 #include "encode/vpx_encoder.h"
+#include "media/films.h"
 
 enum option_id {
     SOURCE,
@@ -82,32 +83,33 @@ struct task {
     const char *name;
     int (*run)(const struct task_options *options, struct error *error);
     unsigned required, optional; /* masks of BIT(enum option_id) */
+    bool films;                  /* it opens films, in one process after another */
     const char *purpose;
 };
 
 static const struct task tasks[] = {
-    {"fetch", task_fetch, BIT(SOURCE) | BIT(OUT_RAW), BIT(START) | BIT(FRAMES) | BIT(PLACE),
+    {"fetch", task_fetch, BIT(SOURCE) | BIT(OUT_RAW), BIT(START) | BIT(FRAMES) | BIT(PLACE), true,
      "Decodes a range of a film's frames, or what lies at --place, into a raw chunk."},
     {"encode", task_encode, BIT(RAW) | BIT(OUT_CHUNK), BIT(QUALITY) | BIT(CPU_USED) | BIT(STAND_IN),
-     "Encodes a raw chunk with libvpx: a key frame, then inter frames."},
-    {"decode", task_decode, BIT(CHUNK) | BIT(OUT_STATE), BIT(STATE),
+     false, "Encodes a raw chunk with libvpx: a key frame, then inter frames."},
+    {"decode", task_decode, BIT(CHUNK) | BIT(OUT_STATE), BIT(STATE), false,
      "Decodes a chunk for the state at its end."},
     {"reencode", task_reencode, BIT(STATE) | BIT(RAW) | BIT(CHUNK) | BIT(OUT_CHUNK),
-     BIT(OUT_STATE) | BIT(OUT_STATE_POINT) | BIT(QUALITY) | BIT(CPU_USED),
+     BIT(OUT_STATE) | BIT(OUT_STATE_POINT) | BIT(QUALITY) | BIT(CPU_USED), false,
      "Replaces a chunk's key frame by an inter frame made for a state, and rebases the others."},
     {"rebase", task_rebase, BIT(STATE) | BIT(RAW) | BIT(CHUNK) | BIT(OUT_CHUNK),
-     BIT(STATE_POINT) | BIT(MADE_FOR) | BIT(OUT_STATE) | BIT(OUT_STATE_POINT),
+     BIT(STATE_POINT) | BIT(MADE_FOR) | BIT(OUT_STATE) | BIT(OUT_STATE_POINT), false,
      "Rebases a chunk without key frame onto another state."},
     {"source", task_source, BIT(SOURCE) | BIT(CHUNK_FRAMES) | BIT(BATCH_CHUNKS),
-     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS),
+     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS), false,
      "Decodes a film for a job, and hands its raw chunks out as they are asked for."},
     {"plan", task_plan, BIT(SOURCE) | BIT(CHUNK_FRAMES) | BIT(BATCH_CHUNKS) | BIT(SCANS),
-     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS),
+     BIT(START) | BIT(FRAMES) | BIT(SCENE_CUTS), false,
      "Plans the chunks of a job whose workers decode the film themselves."},
-    {"scan", task_scan, BIT(SOURCE) | BIT(SEGMENTS) | BIT(OUT_MEASURES), 0,
+    {"scan", task_scan, BIT(SOURCE) | BIT(SEGMENTS) | BIT(OUT_MEASURES), 0, true,
      "Measures a part of the film for `plan`."},
     {"join", task_join, BIT(OUTPUT),
-     BIT(SOURCE) | BIT(START) | BIT(FRAMES) | BIT(AUDIO_BITRATE) | BIT(SUMMARY),
+     BIT(SOURCE) | BIT(START) | BIT(FRAMES) | BIT(AUDIO_BITRATE) | BIT(SUMMARY), false,
      "Makes a film of a job's chunks as they come, with the sound of the source."},
 };
 
@@ -272,6 +274,22 @@ static int start_task(const struct task *task, int argc, char **argv)
     return check_required(task, given) ? run_task(task, &options) : EXIT_USAGE;
 }
 
+static const struct task *find_task(const char *name)
+{
+    for (int i = 0; i < TASKS; i++)
+        if (strcmp(name, tasks[i].name) == 0)
+            return &tasks[i];
+    return NULL;
+}
+
+void command_task_prepare(int argc, char **argv)
+{
+    const struct task *task = argc > 1 ? find_task(argv[1]) : NULL;
+    struct error error;
+    if (task != NULL && task->films)
+        films_load(&error);
+}
+
 int command_task(int argc, char **argv)
 {
     if (argc < 2) {
@@ -282,9 +300,9 @@ int command_task(int argc, char **argv)
         usage(stdout);
         return EXIT_SUCCESS;
     }
-    for (int i = 0; i < TASKS; i++)
-        if (strcmp(argv[1], tasks[i].name) == 0)
-            return start_task(&tasks[i], argc - 1, argv + 1);
+    const struct task *task = find_task(argv[1]);
+    if (task != NULL)
+        return start_task(task, argc - 1, argv + 1);
     fprintf(stderr, "excamera task: there is no task '%s'; --help lists them\n", argv[1]);
     return EXIT_USAGE;
 }

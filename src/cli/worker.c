@@ -45,10 +45,11 @@ int command_worker(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    static const struct slot_tasks tasks = {.prepare = command_task_prepare, .run = command_task};
     const char *path = NULL;
     /* How a worker starts the processes of its slots, see mu/slot_child.h. */
     if (argc == 2 && strcmp(argv[1], "--slot") == 0)
-        return slot_child(command_task);
+        return slot_child(&tasks);
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (option == 'h') {
             fputs(usage, stdout);

@@ -80,8 +80,3 @@ int index_read(const char *path, int apart, int64_t most, struct index *index, s
     av_packet_free(&packet);
     return code;
 }
-
-void index_free(struct index *index)
-{
-    free(index->key);
-}

@@ -249,15 +249,6 @@ const struct input_info *input_info(const struct input *input)
 
 /* ---- Seeking ----------------------------------------------------------------------------------- */
 
-bool input_reaches(const struct input_key *key, int64_t time_stamp, bool key_frame)
-{
-    if (key->packet == 0)
-        return true;
-    /* Where packets have no time of presentation, frames get one of decoding: frames that are shown before the
-     * key frame have one behind the key packet's. */
-    return key->pts != INPUT_NO_TIME ? time_stamp >= key->pts : key_frame && time_stamp >= key->dts;
-}
-
 /* What is decoded before the key frame is shown may lack what it refers to; errors there do not count. */
 static int decode_to_key(struct input *input, struct error *error)
 {

@@ -20,7 +20,7 @@ enum {
 };
 
 struct child {
-    int (*task)(int argc, char **argv);
+    const struct slot_tasks *tasks;
     int signals; /* a signalfd: children's ends, and SIGTERM when the worker dies */
     struct slot_inbox inbox;
     struct slot_process process;
@@ -134,7 +134,7 @@ static void start(struct child *child, const struct slot_run *run, const char *f
     };
     child->killed = SLOT_EXITED;
     child->limit_us = run->limit_ms * 1000;
-    int code = slot_process_start(process, folder, argv, child->task);
+    int code = slot_process_start(process, folder, argv, child->tasks);
     if (code < 0) {
         struct slot_outcome outcome = {.end = SLOT_NOT_STARTED};
         char reason[REASON];
@@ -286,10 +286,10 @@ static int watch_signals(void)
     return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int slot_child(int (*task)(int argc, char **argv))
+int slot_child(const struct slot_tasks *tasks)
 {
     static struct child child;
-    child.task = task;
+    child.tasks = tasks;
     closefrom(SOCKET + 1);
     child.signals = watch_signals();
     if (child.signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 ||

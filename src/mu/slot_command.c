@@ -174,15 +174,24 @@ static int count_words(char **argv)
     return count;
 }
 
-static _Noreturn void run(char **argv, int (*task)(int argc, char **argv))
+static bool is_ours(char **argv)
 {
-    bool ours = strcmp(argv[0], "excamera") == 0;
-    if (ours && task != NULL && argv[1] != NULL && strcmp(argv[1], "task") == 0) {
+    return strcmp(argv[0], "excamera") == 0;
+}
+
+static bool is_task(char **argv)
+{
+    return is_ours(argv) && argv[1] != NULL && strcmp(argv[1], "task") == 0;
+}
+
+static _Noreturn void run(char **argv, const struct slot_tasks *tasks)
+{
+    if (is_task(argv)) {
         close(FAILURE_FD);
         optind = 0; /* as in a program that has read no options yet */
-        exit(task(count_words(argv) - 1, argv + 1));
+        exit(tasks->run(count_words(argv) - 1, argv + 1));
     }
-    if (ours)
+    if (is_ours(argv))
         execv("/proc/self/exe", argv);
     else
         execvp(argv[0], argv);
@@ -190,7 +199,7 @@ static _Noreturn void run(char **argv, int (*task)(int argc, char **argv))
 }
 
 static _Noreturn void run_child(pid_t parent, const struct ends *ends, const char *folder,
-                                char **argv, int (*task)(int argc, char **argv))
+                                char **argv, const struct slot_tasks *tasks)
 {
     reset_signals();
     set_descriptors(ends);
@@ -203,24 +212,26 @@ static _Noreturn void run_child(pid_t parent, const struct ends *ends, const cha
         give_up(STEP_FOLDER);
     if (set_environment() != 0)
         give_up(STEP_PREPARE);
-    run(argv, task);
+    run(argv, tasks);
 }
 
 /* ---- In the slot's child ------------------------------------------------------------------- */
 
 int slot_process_start(struct slot_process *process, const char *folder, char **argv,
-                       int (*task)(int argc, char **argv))
+                       const struct slot_tasks *tasks)
 {
     struct ends ends = {-1, -1, -1, -1};
     process->out = process->err = process->control = process->failure = -1;
     int code = open_ends(process, &ends);
     if (code == 0) {
         pid_t parent = getpid();
+        if (is_task(argv) && tasks->prepare != NULL)
+            tasks->prepare(count_words(argv) - 1, argv + 1);
         getrusage(RUSAGE_CHILDREN, &process->before);
         process->started_us = slot_now();
         process->pid = fork();
         if (process->pid == 0)
-            run_child(parent, &ends, folder, argv, task);
+            run_child(parent, &ends, folder, argv, tasks);
         code = process->pid < 0 ? -errno : 0;
     }
     close_ends(&ends);

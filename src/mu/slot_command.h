@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "mu/slot.h"
+#include "mu/slot_child.h"
 #include "mu/tail.h"
 
 struct slot_process {
@@ -28,10 +29,10 @@ struct slot_process {
 /* Microseconds of a clock that only goes on. */
 uint64_t slot_now(void);
 
-/* Forks the process that runs the command; `argv` ends with NULL. `task` may be NULL. Returns 0, or a negative errno: then
- * there is no process. The tails' memory is the caller's. */
+/* Forks the process that runs the command; `argv` ends with NULL. Returns 0, or a negative errno: then there is
+ * no process. The tails' memory is the caller's. */
 int slot_process_start(struct slot_process *process, const char *folder, char **argv,
-                       int (*task)(int argc, char **argv));
+                       const struct slot_tasks *tasks);
 
 /* Reads what the outputs have at the moment, a bounded amount unless `all`, which is for when nobody
  * writes any more. Closes those that are at their end. */

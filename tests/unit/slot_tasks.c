@@ -97,7 +97,15 @@ static int run_away(void)
         pause();
 }
 
-int slot_tasks(int argc, char **argv)
+/* Of this process or of the one that it was forked from. */
+static int prepared;
+
+static void prepare(int argc, char **argv)
+{
+    prepared += argc > 1 && !strcmp(argv[0], "task") && !strcmp(argv[1], "prepared");
+}
+
+static int run(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     const char *argument = argc > 2 ? argv[2] : "0";
@@ -105,6 +113,8 @@ int slot_tasks(int argc, char **argv)
         return 99;
     if (!strcmp(name, "status"))
         return atoi(argument);
+    if (!strcmp(name, "prepared"))
+        return prepared++;
     if (!strcmp(name, "disturb"))
         return disturb();
     if (!strcmp(name, "surroundings"))
@@ -125,3 +135,5 @@ int slot_tasks(int argc, char **argv)
         counter++;
     return 98;
 }
+
+const struct slot_tasks slot_tasks = {.prepare = prepare, .run = run};

@@ -2,6 +2,8 @@
 #ifndef SLOT_TASKS_H
 #define SLOT_TASKS_H
 
-int slot_tasks(int argc, char **argv);
+#include "mu/slot_child.h"
+
+extern const struct slot_tasks slot_tasks;
 
 #endif

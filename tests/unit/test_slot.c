@@ -292,6 +292,16 @@ static void tasks_leave_nothing_to_the_next(void **state)
     }
 }
 
+static void tasks_are_prepared_in_the_child(void **state)
+{
+    struct bench *bench = *state;
+    for (int i = 1; i < 4; i++) {
+        assert_int_equal(run(bench, 0, TASK("prepared")), SLOT_EXITED);
+        assert_int_equal(bench->outcome.status, i);
+        assert_int_equal(run(bench, 0, TASK("status", "7")), SLOT_EXITED);
+    }
+}
+
 static void check_surroundings(struct bench *bench, const char *said)
 {
     char line[PATH_MAX + 20];
@@ -681,7 +691,7 @@ static int be_worker(const char *folder)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "slot"))
-        return slot_child(slot_tasks);
+        return slot_child(&slot_tasks);
     if (argc > 1 && !strcmp(argv[1], "five"))
         return 5;
     if (argc > 2 && !strcmp(argv[1], "worker"))
@@ -691,6 +701,7 @@ int main(int argc, char **argv)
         TEST(tasks_and_programs),
         TEST(commands_that_cannot_start),
         TEST(tasks_leave_nothing_to_the_next),
+        TEST(tasks_are_prepared_in_the_child),
         TEST(surroundings),
         TEST(measures),
         TEST(signals_are_told),
