@@ -5,6 +5,7 @@
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
 #include "vp8/modes.h"
+#include "vp8/modes_write.h"
 #include "vp8/residue.h"
 #include "vp8/search.h"
 
@@ -96,6 +97,7 @@ static void code_macroblocks(struct encoder *encoder, const struct search *searc
             xc_code_residue(encoder, row, column, &context->above[column], &left);
         }
         xc_canvas_keep_line(&encoder->canvas, row);
+        encoder->tokens.row_end[row] = encoder->tokens.decisions.size;
     }
 }
 
@@ -130,10 +132,12 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
                                       .source = picture,
                                       .map = &context->map,
                                       .lambda = encoder->lambda_memory,
+                                      .modes = &encoder->modes_memory,
                                       .expected = &expected,
                                       .picture = made});
     xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
                     parameters->effort);
     code_macroblocks(encoder, &search);
+    xc_list_modes(header, &context->map, &encoder->modes_memory);
     return xc_finish_frame(encoder, given, frame, after);
 }

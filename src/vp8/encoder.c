@@ -7,8 +7,10 @@ void xc_encoder_free(struct encoder *encoder)
 {
     if (!encoder)
         return;
-    free(encoder->coefficients);
     free(encoder->lambda_memory);
+    free(encoder->tokens.row_end);
+    xc_decisions_free(&encoder->modes_memory);
+    xc_decisions_free(&encoder->tokens.decisions);
     xc_picture_unref(encoder->trial);
     free(encoder);
 }
@@ -17,12 +19,12 @@ static bool grow(struct encoder *encoder, size_t size)
 {
     if (size <= encoder->capacity)
         return true;
-    free(encoder->coefficients);
     free(encoder->lambda_memory);
+    free(encoder->tokens.row_end);
     encoder->capacity = 0;
-    encoder->coefficients = calloc(size, sizeof *encoder->coefficients);
     encoder->lambda_memory = malloc(size * sizeof *encoder->lambda_memory);
-    if (!encoder->coefficients || !encoder->lambda_memory)
+    encoder->tokens.row_end = malloc(size * sizeof *encoder->tokens.row_end);
+    if (!encoder->lambda_memory || !encoder->tokens.row_end)
         return false;
     encoder->capacity = size;
     return true;
@@ -67,5 +69,6 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     }
     xc_token_costs_init(&encoder->token_costs, coding->expected->coefficient);
     xc_mv_costs_init(&encoder->mv_costs, coding->expected->mv);
-    memset(encoder->counts, 0, sizeof encoder->counts);
+    encoder->modes = coding->modes;
+    xc_decisions_clear(&encoder->tokens.decisions);
 }

@@ -8,16 +8,16 @@
 
 #include "vp8/context.h"
 #include "vp8/cost.h"
+#include "vp8/frame_write.h"
 #include "vp8/predict.h"
 #include "vp8/quantize.h"
 #include "vp8/steps.h"
-#include "vp8/tokens.h"
 
 struct encoder {
     /* Allocated once a size. */
     size_t capacity; /* in macroblocks */
-    struct mb_coefficients *coefficients;
     uint32_t *lambda_memory;
+    struct decision_list modes_memory;
     struct xc_picture *trial; /* luma rows on which loop-filter levels are tried */
 
     /* The frame in work. */
@@ -34,7 +34,9 @@ struct encoder {
     /* By the probabilities that are expected to hold for the frame. */
     struct xc_token_costs token_costs;
     struct xc_mv_costs mv_costs;
-    token_counts counts; /* of the macroblocks whose residue is coded */
+    const struct decision_list *modes;   /* of all macroblocks, see modes_write.h */
+    struct token_list tokens;            /* of the macroblocks whose residue is coded */
+    struct mb_coefficients coefficients; /* of one macroblock */
 };
 
 /* The context's encoder, made when it is first needed, with room for context->map. NULL when out of
@@ -48,6 +50,7 @@ struct coding {
     const struct xc_picture *source;
     struct mb_map *map;
     const uint32_t *lambda;               /* see activity.h */
+    const struct decision_list *modes;    /* to be complete when the frame is finished */
     const struct probabilities *expected; /* that rates are taken from */
     struct xc_picture *picture;           /* to be made */
 };

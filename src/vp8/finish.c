@@ -9,8 +9,8 @@ int xc_finish_frame(struct encoder *encoder, const struct xc_state *before, stru
     struct xc_picture *picture = encoder->canvas.picture;
     xc_choose_filter(encoder);
     xc_fit_probabilities(encoder);
-    int result = xc_write_frame(encoder->header, encoder->map, encoder->coefficients,
-                                encoder->context->above, frame);
+    int result =
+        xc_write_frame(encoder->header, encoder->map, encoder->modes, &encoder->tokens, frame);
     if (result >= 0) {
         *after = xc_state_after(before, encoder->header, encoder->map, picture);
         if (!*after)

@@ -2,16 +2,22 @@
 #ifndef VP8_FRAME_WRITE_H
 #define VP8_FRAME_WRITE_H
 
-#include "vp8/context.h"
+#include "vp8/decisions.h"
 
 /* Largest first partition: its size has 19 bits in the frame tag (RFC 6386 section 9.1). */
 #define MAX_FIRST_PARTITION ((1u << 19) - 1)
 
-/* Overwrites `frame`. `coefficients` has an entry for each macroblock in raster order. Macroblocks whose
- * `skip` is set have no tokens where the header enables skipping.
- * XC_ERROR_NO_MEMORY, or XC_ERROR_SIZE where a partition grows beyond what the format can say. */
+/* The tokens of the macroblocks that have any. */
+struct token_list {
+    struct decision_list decisions;
+    size_t *row_end; /* [rows]: where those of a row of macroblocks end */
+};
+
+/* Overwrites `frame`. `modes` are the decisions of xc_list_modes.
+ * XC_ERROR_NO_MEMORY, also where a list is incomplete; or XC_ERROR_SIZE where a partition grows beyond what the
+ * format can say. */
 int xc_write_frame(const struct frame_header *header, const struct mb_map *map,
-                   const struct mb_coefficients *coefficients, struct token_context *above,
+                   const struct decision_list *modes, const struct token_list *tokens,
                    struct xc_buffer *frame);
 
 #endif

@@ -2,9 +2,7 @@
 #include <string.h>
 
 #include "vp8/finish.h"
-#include "vp8/modes_write.h"
 #include "vp8/tables.h"
-#include "vp8/tokens.h"
 
 /* The probability that suits the counts best, [1, 255]. */
 static uint8_t fitted(const uint32_t count[2])
@@ -39,7 +37,7 @@ static bool update_if_worth(const uint32_t count[2], uint8_t candidate, int widt
 static void fit_coefficients(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
-    const uint32_t(*count)[2] = (const uint32_t(*)[2]) & encoder->counts[0][0][0][0];
+    const uint32_t(*count)[2] = encoder->tokens.decisions.count + SLOT_COEFFICIENT;
     const uint8_t *likely = &xc_coefficient_update_probabilities[0][0][0][0];
     uint8_t *now = &header->now.probabilities.coefficient[0][0][0][0];
     bool *update = &header->coefficient_update[0][0][0][0];
@@ -63,18 +61,36 @@ static bool fit_modes(const uint32_t (*count)[2], int nodes, uint8_t *now)
 }
 
 /* Seven bits are sent: even numbers, and 1 for 0. */
-static void fit_vectors(const struct mode_counts *counts, struct frame_header *header)
+static void fit_vectors(const uint32_t (*count)[2], struct frame_header *header)
 {
     for (int i = 0; i < 2; i++)
-        for (int j = 0; j < MV_PROBABILITIES; j++) {
-            uint8_t candidate = fitted(counts->mv[i][j]) & 0xfe;
-            header->mv_update[i][j] = update_if_worth(counts->mv[i][j], candidate ? candidate : 1,
-                                                      7, xc_mv_update_probabilities[i][j],
+        for (int j = 0; j < MV_PROBABILITIES; j++, count++) {
+            uint8_t candidate = fitted(*count) & 0xfe;
+            header->mv_update[i][j] = update_if_worth(*count, candidate ? candidate : 1, 7,
+                                                      xc_mv_update_probabilities[i][j],
                                                       &header->now.probabilities.mv[i][j]);
         }
 }
 
-static void fit_segments(const struct mode_counts *counts, struct segmentation_update *update)
+/* What of the macroblocks' headers is in no list. */
+struct map_counts {
+    uint32_t skip[2];
+    uint32_t segment[3][2]; /* nodes of the tree of segments */
+};
+
+static void count_map(const struct mb_map *map, struct map_counts *counts)
+{
+    memset(counts, 0, sizeof *counts);
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++) {
+            const struct mb_info *info = mb_at(map, row, column);
+            counts->skip[info->skip]++;
+            counts->segment[0][info->segment >> 1]++;
+            counts->segment[1 + (info->segment >> 1)][info->segment & 1]++;
+        }
+}
+
+static void fit_segments(const struct map_counts *counts, struct segmentation_update *update)
 {
     for (int i = 0; i < 3; i++) {
         uint8_t always = 255;
@@ -89,19 +105,19 @@ void xc_fit_probabilities(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
     struct probabilities *now = &header->now.probabilities;
-    struct mode_counts counts;
-    header->skip_enabled = true;
-    xc_count_modes(header, encoder->map, &counts);
-    header->skip_enabled = counts.skip[1] > 0;
-    header->skip_probability = fitted(counts.skip);
-    header->intra_probability = fitted(counts.intra);
-    header->last_probability = fitted(counts.last);
-    header->golden_probability = fitted(counts.golden);
-    fit_segments(&counts, &header->segmentation_update);
+    const uint32_t(*count)[2] = encoder->modes->count;
+    struct map_counts map;
+    count_map(encoder->map, &map);
+    header->skip_enabled = map.skip[1] > 0;
+    header->skip_probability = fitted(map.skip);
+    header->intra_probability = fitted(count[SLOT_INTRA]);
+    header->last_probability = fitted(count[SLOT_LAST]);
+    header->golden_probability = fitted(count[SLOT_GOLDEN]);
+    fit_segments(&map, &header->segmentation_update);
     if (!header->key_frame) {
-        header->y_mode_update = fit_modes(counts.y_mode, 4, now->y_mode);
-        header->uv_mode_update = fit_modes(counts.uv_mode, 3, now->uv_mode);
-        fit_vectors(&counts, header);
+        header->y_mode_update = fit_modes(count + SLOT_Y_MODE, 4, now->y_mode);
+        header->uv_mode_update = fit_modes(count + SLOT_UV_MODE, 3, now->uv_mode);
+        fit_vectors(count + SLOT_MV, header);
     }
     fit_coefficients(encoder);
 }

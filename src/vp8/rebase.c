@@ -9,6 +9,7 @@
 #include "vp8/encoder.h"
 #include "vp8/finish.h"
 #include "vp8/modes.h"
+#include "vp8/modes_write.h"
 #include "vp8/parse.h"
 #include "vp8/residue.h"
 
@@ -16,7 +17,8 @@ struct xc_plan {
     /* The original's, with the quantizer of the new frame. Its probabilities tell best what tokens will cost. */
     struct frame_header header;
     struct mb_map map;
-    const uint32_t *lambda; /* as struct encoder's */
+    const uint32_t *lambda; /* these two as struct encoder's */
+    const struct decision_list *modes;
     const struct xc_picture *picture;
     bool refresh_all;
 };
@@ -39,7 +41,7 @@ static int check_original(const struct xc_picture *picture, const uint8_t *origi
                                                                               : XC_ERROR_SIZE;
 }
 
-/* Sets all of the plan but the multipliers. Its map is the context's. */
+/* Sets all of the plan but the multipliers and the modes' decisions. Its map is the context's. */
 static int parse_original(struct xc_context *context, const struct xc_picture *picture,
                           const uint8_t *original, size_t size, const struct xc_state *made_for,
                           const struct xc_rebase_parameters *parameters, struct xc_plan *plan)
@@ -61,48 +63,55 @@ static int parse_original(struct xc_context *context, const struct xc_picture *p
     return XC_OK;
 }
 
-static void set_lambdas(const struct xc_context *context,
-                        const struct xc_rebase_parameters *parameters, struct xc_plan *plan,
-                        uint32_t *lambda)
+/* Sets the rest, in memory that is given. */
+static void complete_plan(const struct xc_context *context,
+                          const struct xc_rebase_parameters *parameters, struct xc_plan *plan,
+                          uint32_t *lambda, struct decision_list *modes)
 {
     xc_set_lambdas(&context->dsp, &plan->header, &plan->map, plan->picture,
                    rate_weight(parameters->rate_weight), lambda);
+    xc_list_modes(&plan->header, &plan->map, modes);
     plan->lambda = lambda;
+    plan->modes = modes;
 }
+
+/* A plan that can be kept: with memory of its own, and with the context's map. */
+struct kept_plan {
+    struct xc_plan plan; /* the first member */
+    struct decision_list modes;
+    uint32_t lambda[]; /* [macroblocks] */
+};
 
 int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
                    const uint8_t *original, size_t size, const struct xc_state *made_for,
-                   const struct xc_rebase_parameters *parameters, struct xc_plan **out)
+                   const struct xc_rebase_parameters *parameters, struct xc_plan **plan)
 {
     struct xc_plan parsed;
-    *out = NULL;
+    *plan = NULL;
     int result = parse_original(context, picture, original, size, made_for, parameters, &parsed);
     if (result < 0)
         return result;
-    struct xc_plan *plan = malloc(sizeof *plan);
-    uint32_t *lambda =
-        malloc((size_t)parsed.map.rows * (size_t)parsed.map.columns * sizeof *lambda);
-    if (!plan || !lambda) {
-        free(plan);
-        free(lambda);
+    size_t macroblocks = (size_t)parsed.map.rows * (size_t)parsed.map.columns;
+    struct kept_plan *kept = calloc(1, sizeof *kept + macroblocks * sizeof kept->lambda[0]);
+    if (!kept)
         return XC_ERROR_NO_MEMORY;
-    }
-    *plan = parsed;
-    set_lambdas(context, parameters, plan, lambda);
+    kept->plan = parsed;
+    complete_plan(context, parameters, &kept->plan, kept->lambda, &kept->modes);
     xc_picture_ref(picture);
     xc_context_yield_map(context);
-    *out = plan;
+    *plan = &kept->plan;
     return XC_OK;
 }
 
 void xc_plan_free(struct xc_plan *plan)
 {
-    if (!plan)
+    struct kept_plan *kept = (struct kept_plan *)plan;
+    if (!kept)
         return;
     xc_picture_unref((struct xc_picture *)plan->picture);
-    free((uint32_t *)plan->lambda);
+    xc_decisions_free(&kept->modes);
     free(plan->map.info);
-    free(plan);
+    free(kept);
 }
 
 /* ---- The header ---------------------------------------------------------------------------- */
@@ -201,6 +210,7 @@ static void code_macroblocks(struct encoder *encoder)
         for (int column = 0; column < encoder->map->columns; column++)
             xc_code_residue(encoder, row, column, &context->above[column], &left);
         xc_canvas_keep_line(&encoder->canvas, row);
+        encoder->tokens.row_end[row] = encoder->tokens.decisions.size;
     }
 }
 
@@ -236,6 +246,7 @@ int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, s
                                       .source = picture,
                                       .map = &plan->map,
                                       .lambda = plan->lambda,
+                                      .modes = plan->modes,
                                       .expected = &plan->header.now.probabilities,
                                       .picture = made});
     code_macroblocks(encoder);
@@ -255,6 +266,6 @@ int xc_rebase(struct xc_context *context, const struct xc_state *onto,
     struct encoder *encoder = xc_encoder_get(context);
     if (!encoder)
         return XC_ERROR_NO_MEMORY;
-    set_lambdas(context, parameters, &plan, encoder->lambda_memory);
+    complete_plan(context, parameters, &plan, encoder->lambda_memory, &encoder->modes_memory);
     return xc_rebase_planned(context, onto, &plan, frame, after);
 }

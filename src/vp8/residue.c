@@ -241,7 +241,7 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
     struct work work = {
         .encoder = encoder,
         .info = mb_at(encoder->map, row, column),
-        .coefficients = &encoder->coefficients[index],
+        .coefficients = &encoder->coefficients,
         .source = xc_picture_target(encoder->source, row, column),
         .to = xc_picture_target(encoder->canvas.picture, row, column),
         .lambda = encoder->lambda[index],
@@ -257,8 +257,8 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
         xc_clear_token_context(has_y2(work.info), above, left);
     } else {
         /* The same contexts again: they end as they have. */
-        xc_count_coefficients(encoder->counts, has_y2(work.info), &above_before, &left_before,
-                              work.coefficients);
+        xc_list_coefficients(&encoder->tokens.decisions, has_y2(work.info), &above_before,
+                             &left_before, work.coefficients);
     }
     reconstruct(&work);
 }

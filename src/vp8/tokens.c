@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vp8/cost.h"
 #include "vp8/tables.h"
 
 /* Extra bits of the token categories 1 to 6, most significant first, and their smallest values (RFC
@@ -126,117 +127,107 @@ bool xc_parse_coefficients(struct bool_reader *reader,
     return any != 0;
 }
 
-/* ---- Writing and counting ------------------------------------------------------------------ */
+/* ---- Listing ------------------------------------------------------------------------------- */
 
-/* Where the decisions of a block's tokens go: to a writer, or to counters. */
+/* More than a block's tokens decide: the tree's nodes, extra bits and a sign at each position. */
+#define BLOCK_DECISIONS (16 * (8 + 11 + 1))
+
+/* Where the decisions of tokens go: as struct decision_list, but in registers. */
 struct token_sink {
-    struct bool_writer *writer; /* NULL when counting */
-    const uint8_t (*probability)[COEFFICIENT_CONTEXTS][ENTROPY_NODES];
-    uint32_t (*count)[COEFFICIENT_CONTEXTS][ENTROPY_NODES][2];
+    decision *next;
+    uint32_t *count; /* [slot][bit] as one */
 };
 
-XC_INLINE void decide(const struct token_sink *sink, int band, int context, int node, int bit)
+XC_INLINE void put_fixed(struct token_sink *sink, int probability, int bit)
 {
-    if (sink->writer)
-        write_bool(sink->writer, sink->probability[band][context][node], bit);
-    else
-        sink->count[band][context][node][bit]++;
+    *sink->next++ = (decision)(2 * (SLOT_FIXED + probability) + bit);
 }
 
-XC_INLINE void put_category(const struct token_sink *sink, int category, int magnitude)
+/* `place` is node 0's entry for a 0, of the token's kind of block, band and context. */
+XC_INLINE void put_node(struct token_sink *sink, unsigned place, unsigned node, unsigned bit)
+{
+    unsigned entry = place + 2 * node + bit;
+    *sink->next++ = (decision)entry;
+    sink->count[entry]++;
+}
+
+XC_INLINE void put_category(struct token_sink *sink, int category, int magnitude)
 {
     int extra = magnitude - category_base[category];
-    if (!sink->writer)
-        return; /* extra bits have fixed probabilities */
     for (int i = 0, width = category_width[category]; i < width; i++)
-        write_bool(sink->writer, category_bits[category][i], extra >> (width - 1 - i) & 1);
+        put_fixed(sink, category_bits[category][i], extra >> (width - 1 - i) & 1);
 }
 
 /* A magnitude above 1. */
-XC_INLINE void put_large(const struct token_sink *sink, int band, int context, int magnitude)
+XC_INLINE void put_large(struct token_sink *sink, unsigned place, int magnitude)
 {
     bool category = magnitude > 4;
-    decide(sink, band, context, 3, category);
+    put_node(sink, place, 3, category);
     if (!category) {
-        decide(sink, band, context, 4, magnitude > 2);
+        put_node(sink, place, 4, magnitude > 2);
         if (magnitude > 2)
-            decide(sink, band, context, 5, magnitude > 3);
+            put_node(sink, place, 5, magnitude > 3);
         return;
     }
     bool high = magnitude >= category_base[2];
-    decide(sink, band, context, 6, high);
+    put_node(sink, place, 6, high);
     if (!high) {
         bool second = magnitude >= category_base[1];
-        decide(sink, band, context, 7, second);
+        put_node(sink, place, 7, second);
         put_category(sink, second, magnitude);
         return;
     }
     bool highest = magnitude >= category_base[4];
     bool upper = magnitude >= category_base[highest ? 5 : 3];
-    decide(sink, band, context, 8, highest);
-    decide(sink, band, context, 9 + highest, upper);
+    put_node(sink, place, 8, highest);
+    put_node(sink, place, 9 + highest, upper);
     put_category(sink, 2 + 2 * highest + upper, magnitude);
 }
 
-XC_INLINE void put_block(const struct token_sink *sink, int context, int position, int end,
+/* The entry of node 0. */
+XC_INLINE unsigned place_of(unsigned type, unsigned band, unsigned context)
+{
+    unsigned kind = (type * COEFFICIENT_BANDS + band) * COEFFICIENT_CONTEXTS + context;
+    return 2 * (SLOT_COEFFICIENT + kind * ENTROPY_NODES);
+}
+
+XC_INLINE void put_block(struct token_sink *sink, enum block_type type, int context, int end,
                          const int16_t *value)
 {
     bool may_end = true; /* an end of block cannot follow a zero */
+    int position = xc_first_position(type);
     for (; position < end; position++) {
-        int band = xc_coefficient_bands[position];
+        unsigned place = place_of(type, xc_coefficient_bands[position], (unsigned)context);
         int level = value[xc_zigzag[position]], magnitude = abs(level);
         if (may_end)
-            decide(sink, band, context, 0, 1);
-        decide(sink, band, context, 1, magnitude > 0);
+            put_node(sink, place, 0, 1);
+        put_node(sink, place, 1, magnitude > 0);
         if (magnitude > 0) {
-            decide(sink, band, context, 2, magnitude > 1);
+            put_node(sink, place, 2, magnitude > 1);
             if (magnitude > 1)
-                put_large(sink, band, context, magnitude);
-            if (sink->writer)
-                write_bool(sink->writer, 128, level < 0);
+                put_large(sink, place, magnitude);
+            put_fixed(sink, 128, level < 0);
         }
         may_end = magnitude > 0;
         context = magnitude > 1 ? 2 : magnitude;
     }
     if (position < 16)
-        decide(sink, xc_coefficient_bands[position], context, 0, 0);
+        put_node(sink, place_of(type, xc_coefficient_bands[position], (unsigned)context), 0, 0);
 }
 
-/* All blocks of a macroblock. Each use is compiled by itself, with one copy of the code above. */
-XC_INLINE void put_blocks(struct token_sink *sink, const coefficient_probabilities *probabilities,
-                          token_counts *counts, bool y2, struct token_context *above,
+void xc_list_coefficients(struct decision_list *list, bool y2, struct token_context *above,
                           struct token_context *left, const struct mb_coefficients *coefficients)
 {
     uint8_t *a = (uint8_t *)above, *l = (uint8_t *)left;
+    if (!xc_decisions_reserve(list, 25 * BLOCK_DECISIONS))
+        return;
+    struct token_sink sink = {list->entry + list->size, &list->count[0][0]};
     for (int i = y2 ? 0 : 1; i < 25; i++) {
         const struct block_place *place = &block_places[i];
-        enum block_type type = type_of(place->block, y2);
         int end = coefficients->end[place->block];
-        if (probabilities)
-            sink->probability = (*probabilities)[type];
-        else
-            sink->count = (*counts)[type];
-        put_block(sink, a[place->above] + l[place->left], type == Y_AFTER_Y2, end,
+        put_block(&sink, type_of(place->block, y2), a[place->above] + l[place->left], end,
                   coefficients->value[place->block]);
         a[place->above] = l[place->left] = end > 0;
     }
-}
-
-void xc_write_coefficients(struct bool_writer *writer,
-                           const coefficient_probabilities probabilities, bool y2,
-                           struct token_context *above, struct token_context *left,
-                           const struct mb_coefficients *coefficients)
-{
-    struct bool_writer local = *writer; /* lets the compiler keep it in registers */
-    struct token_sink sink = {.writer = &local};
-    put_blocks(&sink, (const coefficient_probabilities *)probabilities, NULL, y2, above, left,
-               coefficients);
-    *writer = local;
-}
-
-void xc_count_coefficients(token_counts counts, bool y2, struct token_context *above,
-                           struct token_context *left, const struct mb_coefficients *coefficients)
-{
-    struct token_sink sink = {0};
-    put_blocks(&sink, NULL, (token_counts *)counts, y2, above, left, coefficients);
+    list->size = (size_t)(sink.next - list->entry);
 }

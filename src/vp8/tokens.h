@@ -1,10 +1,10 @@
-/* Coefficient tokens (RFC 6386 section 13): parsing, writing and counting the same sequence. */
+/* Coefficient tokens (RFC 6386 section 13): parsing and listing the same sequence. */
 #ifndef VP8_TOKENS_H
 #define VP8_TOKENS_H
 
 #include "vp8/bool_reader.h"
-#include "vp8/bool_writer.h"
 #include "vp8/context.h"
+#include "vp8/decisions.h"
 #include "vp8/frame.h"
 
 /* Whether the DCs of a macroblock's luma blocks are coded in a block of their own. */
@@ -19,17 +19,9 @@ bool xc_parse_coefficients(struct bool_reader *reader,
                            struct token_context *above, struct token_context *left,
                            struct mb_coefficients *coefficients);
 
-void xc_write_coefficients(struct bool_writer *writer,
-                           const coefficient_probabilities probabilities, bool y2,
-                           struct token_context *above, struct token_context *left,
-                           const struct mb_coefficients *coefficients);
-
-/* How often each node of the token tree was left towards 0 and 1. */
-typedef uint32_t token_counts[BLOCK_TYPES][COEFFICIENT_BANDS][COEFFICIENT_CONTEXTS][ENTROPY_NODES]
-                             [2];
-
-void xc_count_coefficients(token_counts counts, bool y2, struct token_context *above,
-                           struct token_context *left, const struct mb_coefficients *coefficients);
+/* Appends the decisions of a macroblock's tokens. */
+void xc_list_coefficients(struct decision_list *list, bool y2, struct token_context *above,
+                          struct token_context *left, const struct mb_coefficients *coefficients);
 
 /* What a macroblock without tokens leaves: no coefficients; without Y2, its Y2 context stays. */
 void xc_clear_token_context(bool y2, struct token_context *above, struct token_context *left);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "support/claim.h"
-#include "vp8/frame_write.h"
+#include "support/rewrite.h"
 #include "vp8/modes.h"
 #include "vp8/steps.h"
 #include "vp8/tables.h"
@@ -24,7 +24,6 @@ struct maker {
     struct frame_header header;
     struct mb_map map;
     struct mb_coefficients *coefficients;
-    struct token_context *above;
 };
 
 static bool uses(const struct maker *maker, unsigned feature)
@@ -391,8 +390,7 @@ static void make_map(struct maker *maker, const struct xc_state *before)
     size_t size = (size_t)map->rows * (size_t)map->columns;
     map->info = calloc((size_t)(map->rows + 1) * (size_t)map->stride, sizeof *map->info);
     maker->coefficients = calloc(size, sizeof *maker->coefficients);
-    maker->above = calloc((size_t)map->columns, sizeof *maker->above);
-    CLAIM(map->info && maker->coefficients && maker->above);
+    CLAIM(map->info && maker->coefficients);
     for (int row = 0; row < map->rows; row++)
         for (int column = 0; column < map->columns; column++)
             make_macroblock(maker, before, row, column);
@@ -404,11 +402,9 @@ void random_frame(const struct random_recipe *recipe, struct random *random,
     struct maker maker = {.recipe = recipe, .random = random};
     make_header(&maker, before);
     make_map(&maker, before);
-    CLAIM(xc_write_frame(&maker.header, &maker.map, maker.coefficients, maker.above, frame) ==
-          XC_OK);
+    CLAIM(rewrite_frame(&maker.header, &maker.map, maker.coefficients, frame) == XC_OK);
     free(maker.map.info);
     free(maker.coefficients);
-    free(maker.above);
 }
 
 void random_stream(struct stream *stream, const struct random_recipe *recipe)

@@ -159,6 +159,9 @@ static void test_rates_are_what_the_writer_writes(void **state)
 {
     static coefficient_probabilities probabilities;
     static struct xc_token_costs costs;
+    static struct frame_header header;
+    static struct decision_list list;
+    uint8_t slots[SLOTS];
     for (int round = 0; round < 4; round++) {
         struct xc_buffer buffer = {0};
         struct bool_writer writer;
@@ -168,19 +171,24 @@ static void test_rates_are_what_the_writer_writes(void **state)
         else
             random_probabilities(&probabilities[0][0][0][0], sizeof(probabilities));
         xc_token_costs_init(&costs, probabilities);
-        xc_bool_writer_init(&writer, &buffer);
+        memcpy(header.now.probabilities.coefficient, probabilities, sizeof(probabilities));
+        xc_slot_probabilities(&header, slots);
+        xc_decisions_clear(&list);
         for (int i = 0; i < 300; i++) {
             struct token_context above = {0}, left = {0};
             struct mb_coefficients coefficients;
             random_macroblock(&coefficients, i & 1);
-            xc_write_coefficients(&writer, probabilities, i & 1, &above, &left, &coefficients);
+            xc_list_coefficients(&list, i & 1, &above, &left, &coefficients);
             rate += macroblock_rate(&costs, i & 1, &coefficients);
         }
+        xc_bool_writer_init(&writer, &buffer);
+        xc_write_decisions(&writer, slots, list.entry, list.size);
         assert_true(xc_bool_writer_finish(&writer));
         /* The writer ends with four bytes more than it needs. */
         assert_near((double)buffer.size, rate / 256 / 8 + 4, 0.004 * (double)buffer.size);
         xc_buffer_free(&buffer);
     }
+    xc_decisions_free(&list);
 }
 
 static void test_vectors_fill_code_space(void **state)

@@ -16,9 +16,9 @@
 #include <cmocka.h>
 
 #include "support/random_stream.h"
+#include "support/rewrite.h"
 #include "support/scratch.h"
 #include "support/stream.h"
-#include "vp8/frame_write.h"
 #include "vp8/parse.h"
 
 /* A frame's coefficients, in raster order of macroblocks. */
@@ -48,9 +48,7 @@ static void rewrite(struct xc_context *context, const struct xc_state *before,
     struct partitions partitions;
     assert_int_equal(xc_parse_frame(context, before, frame->data, frame->size, &partitions), XC_OK);
     struct mb_coefficients *coefficients = parse_coefficients(context, &partitions);
-    assert_int_equal(
-        xc_write_frame(&context->header, &context->map, coefficients, context->above, written),
-        XC_OK);
+    assert_int_equal(rewrite_frame(&context->header, &context->map, coefficients, written), XC_OK);
     free(coefficients);
 }
 
