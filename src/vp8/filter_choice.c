@@ -4,9 +4,14 @@
 #include "vp8/finish.h"
 #include "vp8/loopfilter.h"
 
-/* Levels are tried on one row of macroblocks out of so many. */
-#define ROW_STEP 4
 #define MAX_LEVEL 63
+
+/* Levels are tried on about so many rows of macroblocks, spread over the picture, with steps that are halved from
+ * the first down to the last: what a level does to the error changes little from row to row, and near the best one
+ * from level to level. */
+#define SAMPLED_ROWS 8
+#define FIRST_STEP 8
+#define LAST_STEP 2
 
 /* Copies the luma of macroblock row `row` and the samples above it that filtering may change. */
 static void copy_row(const struct xc_picture *from, int row, struct xc_picture *to)
@@ -33,9 +38,10 @@ static uint64_t error_at(struct encoder *encoder, int level)
     const struct xc_dsp *dsp = encoder->canvas.dsp;
     struct filter_plan plan;
     uint64_t sum = 0;
+    int step = (encoder->map->rows + SAMPLED_ROWS - 1) / SAMPLED_ROWS;
     encoder->header->filter_level = (uint8_t)level;
     xc_filter_plan(encoder->header, &plan);
-    for (int row = 0; row < encoder->map->rows; row += ROW_STEP) {
+    for (int row = step / 2; row < encoder->map->rows; row += step) {
         copy_row(encoder->canvas.picture, row, encoder->trial);
         xc_filter_luma_row(dsp, &plan, encoder->map, row, encoder->trial);
         sum += row_error(dsp, encoder->source, encoder->trial, row);
@@ -48,7 +54,7 @@ static int best_level(struct encoder *encoder)
 {
     int best = encoder->header->filter_level, direction = 0;
     uint64_t least = error_at(encoder, best);
-    for (int step = 8; step > 0;) {
+    for (int step = FIRST_STEP; step >= LAST_STEP;) {
         bool moved = false;
         for (int sign = -1; sign <= 1 && !moved; sign += 2) {
             int level = best + sign * step;
