@@ -175,7 +175,7 @@ static void deliver(struct conversation *conversation, enum step step, delivery_
     struct error error;
     struct delivery_options options = {.loop = &conversation->loop,
                                        .job = conversation->job,
-                                       .outputs = step == STEP_GET,
+                                       .what = step == STEP_GET ? DELIVERY_OUTPUTS : DELIVERY_FILES,
                                        .done = done,
                                        .opaque = conversation};
     int code = asprintf(&place, "%s/%s", conversation->store_parent, conversation->id);

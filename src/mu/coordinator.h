@@ -71,7 +71,7 @@ struct coordinator_job_options {
     const char *journal; /* a file's path */
     const char *authority; /* a file that keeps the workers' authority; NULL: a new one each time */
     const char *keep; /* absolute: for the scratch folders of actors that are done; NULL: removed */
-    bool elsewhere;   /* inputs and outputs are brought by somebody else */
+    bool elsewhere;   /* inputs that are files, and outputs, are brought by somebody else */
     bool
         one_machine; /* the workers run on this one, and the store is a folder of it: objects that never
                          leave its disks are known by their sizes, and compared when they come again */

@@ -75,6 +75,7 @@ static void close_job(struct coordinator_job *job)
         coordinator_unregister_job(job);
     journal_close(job->journal);
     job->journal = NULL;
+    coordinator_link_free(job);
     store_close(job->store, on_closed, job);
 }
 

@@ -45,12 +45,14 @@ static void fill_identity(Mu__Identity *to, const struct ledger_identity *from)
     to->sha256.len = from->unsummed ? 0 : WIRE_SHA256;
 }
 
-static Mu__Get *fill_get(struct parts *parts, const struct ledger_order *order)
+static Mu__Get *fill_get(struct parts *parts, const struct coordinator_job *job,
+                         const struct ledger_order *order)
 {
     mu__get__init(&parts->get);
     parts->get.key = (char *)order->what.key;
     parts->get.file = (char *)order->what.file;
     parts->get.by_url = order->what.by_url;
+    parts->get.linked = coordinator_link_has(job, order->what.key);
     if (order->identified) {
         fill_identity(&parts->expected, &order->identity);
         parts->get.expected = &parts->expected;
@@ -119,7 +121,7 @@ static void say_request(struct coordinator_job *job, const struct ledger_order *
     switch (what->kind) {
     case JOB_GET:
         request.what_case = MU__REQUEST__WHAT_GET;
-        request.get = fill_get(&parts, order);
+        request.get = fill_get(&parts, job, order);
         break;
     case JOB_PUT:
         request.what_case = MU__REQUEST__WHAT_PUT;
@@ -170,7 +172,7 @@ static void say_point(struct coordinator_job *job, const struct ledger_order *or
         point.refused = &refusal;
     } else if (what->kind == JOB_GET) {
         point.what_case = MU__POINT_REQUEST__WHAT_GET;
-        point.get = fill_get(&parts, order);
+        point.get = fill_get(&parts, job, order);
     } else if (what->kind == JOB_PUT) {
         point.what_case = MU__POINT_REQUEST__WHAT_PUT;
         point.put = fill_put(&parts, job, what);

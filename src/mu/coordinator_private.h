@@ -169,6 +169,7 @@ struct coordinator_job {
     int operations;                           /* of the store and the journal, under way */
     struct delivery *delivery;                /* of inputs or outputs, under way; or NULL */
     bool ready;                               /* inputs are there */
+    struct link *links;                       /* [inputs]: coordinator_link.c; or NULL */
     bool delivering;                          /* outputs are on their way */
     bool recorded;                            /* that it is done */
 
@@ -200,6 +201,20 @@ void coordinator_job_go_on(struct coordinator_job *job);
 void coordinator_job_tick(struct coordinator_job *job, uint64_t now, uint64_t passed);
 /* Of an operation that has called back: goes on, with ending too. */
 void coordinator_job_operation_ended(struct coordinator_job *job);
+
+/* ---- coordinator_link.c --------------------------------------------------------------------- */
+
+/* A delivery's `linked`, of a coordinator_job. */
+void coordinator_link_known(void *opaque, int input, const char *tag);
+/* Whether the object of this key is an input that lies elsewhere. */
+bool coordinator_link_has(const struct coordinator_job *job, const char *key);
+/* As store_url(), to get it; the URL's fragment says which ETag it must have. */
+int coordinator_link_url(struct coordinator_job *job, const char *key, store_done *done,
+                         void *opaque, struct error *error);
+/* What `url` becomes for workers; to be freed, NULL for want of memory. */
+char *coordinator_link_marked(const struct coordinator_job *job, const char *key, const char *url);
+/* Nothing is under way. */
+void coordinator_link_free(struct coordinator_job *job);
 
 /* ---- coordinator_keys.c --------------------------------------------------------------------- */
 

@@ -2,12 +2,13 @@
 #include "mu/coordinator_private.h"
 #include "mu/delivery.h"
 
-static void deliver(struct coordinator_job *job, bool outputs, delivery_done *done)
+static void deliver(struct coordinator_job *job, enum delivery_what what, delivery_done *done)
 {
     const struct delivery_options options = {.loop = job->coordinator->loop,
                                              .store = job->store,
                                              .job = job->options.job,
-                                             .outputs = outputs,
+                                             .what = what,
+                                             .linked = coordinator_link_known,
                                              .done = done,
                                              .opaque = job};
     struct error error;
@@ -41,10 +42,10 @@ static void on_inputs(void *opaque, const struct error *failure)
 
 void coordinator_put_inputs(struct coordinator_job *job)
 {
-    if (job->options.elsewhere || job->options.job->inputs == 0)
+    if (job->options.job->inputs == 0)
         begin(job);
     else
-        deliver(job, false, on_inputs);
+        deliver(job, job->options.elsewhere ? DELIVERY_LINKS : DELIVERY_INPUTS, on_inputs);
 }
 
 /* ---- Outputs ------------------------------------------------------------------------------- */
@@ -65,5 +66,5 @@ void coordinator_get_outputs(struct coordinator_job *job)
     if (job->options.elsewhere || job->options.job->outputs == 0)
         coordinator_record_finished(job);
     else
-        deliver(job, true, on_outputs);
+        deliver(job, DELIVERY_OUTPUTS, on_outputs);
 }

@@ -1,20 +1,10 @@
-#include "mu/delivery.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct delivery {
-    struct delivery_options options;
-    const struct job_transfer *item; /* [count] */
-    int count, at;
-    bool cancelled;
-    struct store_operation *operation; /* under way; NULL: none */
-    uv_timer_t turn;                   /* tells of the end where no operation does */
-    struct error failure;
-};
+#include "mu/delivery_private.h"
 
 static void go_on(struct delivery *delivery);
 
@@ -25,6 +15,7 @@ static void on_closed(uv_handle_t *handle)
     struct delivery *delivery = handle->data;
     struct delivery_options options = delivery->options;
     struct error failure = delivery->failure;
+    delivery_remote_end(delivery);
     free(delivery);
     options.done(options.opaque, failure.code < 0 ? &failure : NULL);
 }
@@ -59,23 +50,27 @@ static int open_folder(const char *path, const char **name, struct error *error)
     return descriptor < 0 ? error_set(error, -code, "%s: %s", path, strerror(code)) : descriptor;
 }
 
-/* Of what ends one item. */
+void delivery_item_ended(struct delivery *delivery, const struct error *failure)
+{
+    if (failure != NULL) {
+        end(delivery, failure);
+        return;
+    }
+    delivery->at++;
+    go_on(delivery);
+}
+
 static void on_delivered(void *opaque, const struct store_result *result)
 {
     struct delivery *delivery = opaque;
     struct error error = result->error;
     delivery->operation = NULL;
-    if (error.code == -EEXIST && !delivery->options.outputs)
+    if (error.code == -EEXIST && delivery->options.what != DELIVERY_OUTPUTS)
         error_set(&error, -EEXIST,
                   "%s is another file than when this job was begun; remove its "
                   "store to begin anew",
                   delivery->item[delivery->at].file);
-    if (error.code < 0) {
-        end(delivery, &error);
-        return;
-    }
-    delivery->at++;
-    go_on(delivery);
+    delivery_item_ended(delivery, error.code < 0 ? &error : NULL);
 }
 
 static void on_put(void *opaque, const struct store_result *result)
@@ -119,15 +114,32 @@ static int get(struct delivery *delivery, struct error *error)
     return code;
 }
 
+/* Whether the item at hand is none of those that are to be delivered. */
+static bool is_left_out(const struct delivery *delivery)
+{
+    const char *file = delivery->item[delivery->at].file;
+    bool remote = store_is_remote(file);
+    return file[0] == '\0' || (remote && delivery->options.what == DELIVERY_FILES) ||
+           (!remote && delivery->options.what == DELIVERY_LINKS);
+}
+
+static int begin(struct delivery *delivery, struct error *error)
+{
+    bool remote = store_is_remote(delivery->item[delivery->at].file);
+    if (delivery->options.what == DELIVERY_OUTPUTS)
+        return remote ? delivery_send(delivery, error) : get(delivery, error);
+    return remote ? delivery_link(delivery, error) : put(delivery, error);
+}
+
 static void go_on(struct delivery *delivery)
 {
     struct error error = {.code = 0};
-    while (delivery->at < delivery->count && delivery->item[delivery->at].file[0] == '\0')
+    while (delivery->at < delivery->count && is_left_out(delivery))
         delivery->at++;
     if (delivery->cancelled)
         error_set(&error, -ECANCELED, "interrupted");
     else if (delivery->at < delivery->count)
-        error.code = delivery->options.outputs ? get(delivery, &error) : put(delivery, &error);
+        error.code = begin(delivery, &error);
     if (error.code < 0)
         end(delivery, &error);
     else if (delivery->at == delivery->count)
@@ -149,8 +161,10 @@ int delivery_begin(const struct delivery_options *options, struct delivery **mad
     if (delivery == NULL)
         return error_set(error, -ENOMEM, "out of memory");
     delivery->options = *options;
-    delivery->item = options->outputs ? job->output : job->input;
-    delivery->count = options->outputs ? job->outputs : job->inputs;
+    bool outputs = options->what == DELIVERY_OUTPUTS;
+    delivery->item = outputs ? job->output : job->input;
+    delivery->count = outputs ? job->outputs : job->inputs;
+    delivery->folder = -1;
     uv_timer_init(options->loop, &delivery->turn);
     delivery->turn.data = delivery;
     uv_timer_start(&delivery->turn, on_turn, 0, 0);

@@ -1,6 +1,8 @@
 /*
  * A job's inputs into its store, or its outputs out of it, one after the other. On the loop of the store,
- * used from its thread alone.
+ * used from its thread alone. Inputs that are s3://BUCKET/KEY stay where they are: what is put under their key is a
+ * link, and who has the keys to S3 lends workers URLs (coordinator_sign.c). Outputs may be s3://BUCKET/KEY, too; what
+ * is there is replaced.
  */
 #ifndef MU_DELIVERY_H
 #define MU_DELIVERY_H
@@ -15,11 +17,20 @@ struct delivery;
  * delivery is freed after it. */
 typedef void delivery_done(void *opaque, const struct error *failure);
 
+enum delivery_what {
+    DELIVERY_INPUTS, /* all of them */
+    DELIVERY_FILES,  /* inputs that are files */
+    DELIVERY_LINKS,  /* inputs in S3 */
+    DELIVERY_OUTPUTS,
+};
+
 struct delivery_options {
     uv_loop_t *loop;
     struct store *store;   /* must outlive it, as must the job */
     const struct job *job; /* a file's relative path is one of the working folder */
-    bool outputs;          /* or else the inputs */
+    enum delivery_what what;
+    /* Of each input in S3, by its place among the inputs: its ETag now, NULL where it has none. May be NULL. */
+    void (*linked)(void *opaque, int input, const char *tag);
     delivery_done *done;
     void *opaque;
 };

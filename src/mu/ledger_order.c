@@ -113,6 +113,7 @@ void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool not
         .peer = ledger_order_text(ledger, order, what->peer),
         .name = ledger_order_text(ledger, order, what->name),
         .move = what->move,
+        .by_url = what->by_url,
         .priority = attempt->what.priority,
     };
     if (!nothing)

@@ -111,13 +111,22 @@ static void on_store_closed(void *opaque)
         on_removed(worker, &nothing);
 }
 
+static void on_link_store_closed(void *opaque)
+{
+    struct worker *worker = opaque;
+    store_close(worker->store, on_store_closed, worker);
+}
+
 void worker_end_on(struct worker *worker)
 {
     if (!worker->ending || worker->store_closed || worker->channel != NULL ||
         worker->lane_count > 0 || !list_empty(&worker->attempts))
         return;
     worker->store_closed = true;
-    store_close(worker->store, on_store_closed, worker);
+    if (worker->link_store != NULL)
+        store_close(worker->link_store, on_link_store_closed, worker);
+    else
+        on_link_store_closed(worker);
 }
 
 void worker_end(struct worker *worker, const struct error *reason)

@@ -165,10 +165,11 @@ static void start_get(struct activity *activity)
             memcpy(expected.sha256, wanted->sha256.data, SHA256_SIZE);
         get.expected = &expected;
     }
-    int code = worker_attempt_make_way(attempt, activity->get->file, &error);
+    struct store *store = worker_store_for(attempt->worker, activity->get, &error);
+    int code =
+        store != NULL ? worker_attempt_make_way(attempt, activity->get->file, &error) : error.code;
     if (code == 0)
-        code =
-            store_get(attempt->worker->store, &get, on_got, activity, &activity->operation, &error);
+        code = store_get(store, &get, on_got, activity, &activity->operation, &error);
     if (code < 0)
         worker_activity_fail(activity, error.message);
 }

@@ -46,6 +46,8 @@ struct worker {
     struct network *network;
     struct tls_client *tls;
     struct store *store;
+    struct store
+        *link_store; /* of inputs that lie elsewhere; NULL: `store`, or none was wanted yet */
     struct messenger *messenger;
     struct worker_scratch scratch; /* its own folder */
     char *keep;                    /* where actors' files are kept; NULL: not at all */
@@ -159,6 +161,8 @@ struct outgoing {
 
 /* worker_url.c: does a "get" of a URL. */
 void worker_url_get(struct activity *activity);
+/* Where the object is got from. NULL, and the error, where that cannot be opened. */
+struct store *worker_store_for(struct worker *worker, const Mu__Get *get, struct error *error);
 
 /* worker_attempt.c */
 struct attempt *worker_attempt_find(struct worker *worker, const char *actor, uint32_t number);

@@ -195,8 +195,8 @@ void worker_session_sign(void *opaque, uint64_t question, const struct store_url
 
 static void on_signed(struct worker *worker, const Mu__Signed *answer)
 {
-    store_lent(worker->store, answer->question, answer->url[0] != '\0' ? answer->url : NULL,
-               answer->error);
+    struct store *lent = worker->link_store != NULL ? worker->link_store : worker->store;
+    store_lent(lent, answer->question, answer->url[0] != '\0' ? answer->url : NULL, answer->error);
 }
 
 static void on_welcome(struct worker *worker, const Mu__Welcome *welcome)
@@ -219,7 +219,7 @@ static void on_welcome(struct worker *worker, const Mu__Welcome *welcome)
     worker->suspect = false;
     worker->pause_ms = FIRST_PAUSE_MS;
     resend(worker);
-    store_ask_again(worker->store);
+    store_ask_again(worker->link_store != NULL ? worker->link_store : worker->store);
 }
 
 /* What could not even be begun. */

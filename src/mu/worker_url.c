@@ -5,6 +5,16 @@
 
 #include "mu/worker_private.h"
 
+struct store *worker_store_for(struct worker *worker, const Mu__Get *get, struct error *error)
+{
+    const struct store_lender lender = {worker_session_sign, worker};
+    if (!get->linked || store_is_remote(store_place(worker->store)))
+        return worker->store;
+    if (worker->link_store == NULL)
+        store_open_lent(worker->loop, "s3://elsewhere", &lender, &worker->link_store, error);
+    return worker->link_store;
+}
+
 /* The file:// URL of an object in a folder, freed by the caller: all but letters, digits and some marks as %XX. */
 static char *folder_url(const char *place, const char *key)
 {
@@ -54,9 +64,13 @@ static void on_url(void *opaque, const struct store_result *result)
 
 void worker_url_get(struct activity *activity)
 {
-    struct store *store = activity->attempt->worker->store;
-    const struct store_url wanted = {.key = activity->get->key};
     struct error error;
+    struct store *store = worker_store_for(activity->attempt->worker, activity->get, &error);
+    const struct store_url wanted = {.key = activity->get->key};
+    if (store == NULL) {
+        worker_activity_fail(activity, error.message);
+        return;
+    }
     if (!store_is_key(wanted.key)) {
         worker_activity_fail(activity, "a URL of what is no key");
         return;

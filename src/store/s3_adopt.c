@@ -204,10 +204,12 @@ void s3_adopt(struct store_operation *operation)
 static void on_looked_at(struct s3_call *call, const struct http_response *response)
 {
     struct store_operation *operation = call->operation;
+    const char *tag = http_header(response, "etag");
     if (call->error.code < 0)
         s3_fail(operation, "look at", operation->key, &call->error);
     else
         read_identity(response, &operation->result.identity);
+    operation->result.tag = call->error.code == 0 && tag != NULL ? strdup(tag) : NULL;
     s3_finish(operation);
 }
 

@@ -34,6 +34,25 @@ bool store_is_key(const char *key)
     }
 }
 
+/* Of an object that others have put into a remote store: what a URL can name. */
+static bool is_foreign_key(const char *key)
+{
+    size_t length = strnlen(key, STORE_KEY_SIZE);
+    if (length == 0 || length == STORE_KEY_SIZE)
+        return false;
+    for (const char *part = key; part != NULL;
+         part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
+        size_t size = strcspn(part, "/");
+        if (size == 0 || (size == 1 && part[0] == '.') ||
+            (size == 2 && strncmp(part, "..", 2) == 0))
+            return false;
+    }
+    for (const char *at = key; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return false;
+    return true;
+}
+
 /* True for `<something>.attempt-<digits>`. */
 static bool is_attempt(const char *key)
 {
@@ -89,6 +108,17 @@ static bool decode_url(char *path)
 bool store_is_remote(const char *place)
 {
     return strncmp(place, "s3://", 5) == 0;
+}
+
+int store_split(const char *url, char **place, const char **key, struct error *error)
+{
+    const char *slash = store_is_remote(url) ? strchr(url + strlen("s3://"), '/') : NULL;
+    *place = NULL;
+    if (slash == NULL || !is_foreign_key(slash + 1))
+        return error_set(error, -EINVAL, "%s: an object in S3 is s3://BUCKET/KEY", url);
+    *place = strndup(url, (size_t)(slash - url));
+    *key = slash + 1;
+    return *place != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
 }
 
 static int open_place(uv_loop_t *loop, const char *place, const struct store_lender *lender,
@@ -175,6 +205,7 @@ static void operation_free(struct store_operation *operation)
         free(operation->result.entries[i].key);
     free(operation->result.entries);
     free((char *)operation->result.url);
+    free((char *)operation->result.tag);
     if (operation->folder >= 0)
         close(operation->folder);
     free(operation->path);
@@ -300,6 +331,20 @@ static int check_key(const struct store *store, const char *key, bool right, str
         STORE_KEY_SIZE, key);
 }
 
+/* A remote store has objects of others, too. */
+static bool is_key_of(const struct store *store, const char *key)
+{
+    return store_is_key(key) || (!store->methods->is_folder && is_foreign_key(key));
+}
+
+/* One that can be put. */
+static bool is_final_key_of(const struct store *store, const char *key)
+{
+    return store_is_final_key(key) ||
+           (!store->methods->is_folder && strlen(key) < STORE_KEY_SIZE - 32 &&
+            is_foreign_key(key) && !is_attempt(key));
+}
+
 static int set_file(struct store_operation *operation, const struct store_file *file,
                     struct error *error)
 {
@@ -331,7 +376,7 @@ static int add_with_file(struct store *store, struct store_operation *made,
 int store_get(struct store *store, const struct store_get *get, store_done *done, void *opaque,
               struct store_operation **operation, struct error *error)
 {
-    int code = check_key(store, get->key, store_is_key(get->key), error);
+    int code = check_key(store, get->key, is_key_of(store, get->key), error);
     if (code < 0)
         return code;
     struct store_operation *made = operation_new(STORE_GET, get->key, done, opaque, error);
@@ -349,7 +394,7 @@ int store_get(struct store *store, const struct store_get *get, store_done *done
 int store_put(struct store *store, const struct store_put *put, store_done *done, void *opaque,
               struct store_operation **operation, struct error *error)
 {
-    int code = check_key(store, put->key, store_is_final_key(put->key), error);
+    int code = check_key(store, put->key, is_final_key_of(store, put->key), error);
     if (code < 0)
         return code;
     struct store_operation *made = operation_new(STORE_PUT, put->key, done, opaque, error);
@@ -369,7 +414,7 @@ int store_adopt(struct store *store, const char *key, uint32_t attempt,
                 const struct store_identity *identity, store_done *done, void *opaque,
                 struct store_operation **operation, struct error *error)
 {
-    int code = check_key(store, key, store_is_final_key(key), error);
+    int code = check_key(store, key, is_final_key_of(store, key), error);
     if (code < 0)
         return code;
     struct store_operation *made = operation_new(STORE_ADOPT, key, done, opaque, error);
@@ -384,7 +429,7 @@ int store_adopt(struct store *store, const char *key, uint32_t attempt,
 int store_stat(struct store *store, const char *key, store_done *done, void *opaque,
                struct store_operation **operation, struct error *error)
 {
-    int code = check_key(store, key, store_is_key(key), error);
+    int code = check_key(store, key, is_key_of(store, key), error);
     if (code < 0)
         return code;
     return add(store, operation_new(STORE_STAT, key, done, opaque, error), operation);
@@ -413,7 +458,7 @@ int store_list(struct store *store, const char *prefix, const char *after, size_
 int store_delete(struct store *store, const char *key, store_done *done, void *opaque,
                  struct store_operation **operation, struct error *error)
 {
-    int code = check_key(store, key, store_is_key(key), error);
+    int code = check_key(store, key, is_key_of(store, key), error);
     if (code < 0)
         return code;
     return add(store, operation_new(STORE_DELETE, key, done, opaque, error), operation);
@@ -435,7 +480,7 @@ int store_delete_prefix(struct store *store, const char *prefix, store_done *don
 int store_url(struct store *store, const struct store_url *url, store_done *done, void *opaque,
               struct store_operation **operation, struct error *error)
 {
-    bool right = url->attempt > 0 ? store_is_final_key(url->key) : store_is_key(url->key);
+    bool right = url->attempt > 0 ? store_is_final_key(url->key) : is_key_of(store, url->key);
     int code = check_key(store, url->key, right, error);
     if (code < 0)
         return code;

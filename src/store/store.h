@@ -59,6 +59,7 @@ struct store_result {
     size_t count;                /* list: how many; delete_prefix: objects removed */
     bool more;                   /* list: there are keys after the last of these */
     const char *url;             /* url */
+    const char *tag;             /* stat, of a remote store: the object's ETag; else NULL */
 };
 
 struct store;
@@ -101,6 +102,9 @@ void store_close(struct store *store, void (*closed)(void *opaque), void *opaque
 void store_cancel(struct store_operation *operation);
 
 bool store_is_key(const char *key);
+/* Takes s3://BUCKET/KEY apart: the place of a store, to be freed, and the key in it, which points into `url`. Such a
+ * key may have any printable bytes: others have chosen it. -EINVAL where it has no key, or one that no store takes. */
+int store_split(const char *url, char **place, const char **key, struct error *error);
 /* A key that is not an attempt's: only such ones can be put and adopted. */
 bool store_is_final_key(const char *key);
 /* Writes the key of an attempt. */

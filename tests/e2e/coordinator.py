@@ -34,8 +34,9 @@ COLLECT = {
 class Server:
     """A server process of the deployment, which can be killed and started again at its port."""
 
-    def __init__(self, case, name, *options):
+    def __init__(self, case, name, *options, environment=None):
         self.case, self.name, self.options, self.port, self.process = case, name, options, 0, None
+        self.environment = environment
         self.log = case.folder / f"{name}-{id(self)}.log"
         case.addCleanup(self.kill)
 
@@ -43,7 +44,7 @@ class Server:
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [EXCAMERA, self.name, "--listen", f"127.0.0.1:{self.port}", "-v",
-                 *map(str, self.options + more)], stdout=subprocess.PIPE, stderr=log, text=True)
+                 *map(str, self.options + more)], stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment)
         line = self.process.stdout.readline()
         self.case.assertRegex(line, r"^listening on port \d+\n$", self.log.read_text())
         self.port = int(re.search(r"\d+", line)[0])
