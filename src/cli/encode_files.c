@@ -171,11 +171,11 @@ static int open_input(struct encode_files *files, const char *input, struct erro
     struct stat status;
     bool is_stdin = strcmp(input, "-") == 0;
     if (store_is_remote(input)) {
+        files->is_object = true;
         name_film(files, input);
-        if (asprintf(&files->input, "%s/%s", files->folder.path, files->film) >= 0)
-            return objects_get(input, files->input, error);
-        files->input = NULL;
-        return error_set(error, -ENOMEM, "out of memory");
+        files->input = strdup(input);
+        return files->input != NULL ? objects_url(input, &files->url, error)
+                                    : error_set(error, -ENOMEM, "out of memory");
     }
     if (remote_is_url(input)) {
         files->is_url = true;
@@ -206,12 +206,16 @@ static int name_results(struct encode_files *files, struct error *error)
 {
     const char *folder = files->folder.path;
     int code;
-    if (!files->to_stdout && !files->to_store)
+    if (files->to_store)
+        files->output = strdup(files->name);
+    else if (!files->to_stdout)
         files->output = absolute(files->name);
     else if (asprintf(&files->output, "%s/output", folder) < 0)
         files->output = NULL;
-    /* A job elsewhere may outlive the folder: what it brings lies beside the film. */
-    if (files->elsewhere && files->output != NULL)
+    /* A job elsewhere may outlive the folder: what it brings lies beside the film, or where such folders are. */
+    if (files->elsewhere && files->to_store)
+        code = asprintf(&files->summary, "%s.summary.json", folder);
+    else if (files->elsewhere && files->output != NULL)
         code = asprintf(&files->summary, "%s.summary.json", files->output);
     else
         code = asprintf(&files->summary, "%s/summary.json", folder);
@@ -232,10 +236,9 @@ int encode_files_open(struct encode_files *files, const struct encode_options *o
         return error_set(error, -EINVAL,
                          "only an encode from a file to a file, on this machine, can be resumed; "
                          "`excamera watch` attaches to one elsewhere");
-    if (elsewhere && (strcmp(options->output, "-") == 0 || store_is_remote(options->output)))
+    if (elsewhere && strcmp(options->output, "-") == 0)
         return error_set(error, -EINVAL,
-                         "an encode elsewhere may outlive this command: its output needs the name "
-                         "of a file here");
+                         "an encode elsewhere may outlive this command: its output needs a name");
     int code = check_output(files, options, error);
     if (code == 0)
         code = check_keep(options->keep, options->overwrite || options->resume, error);
@@ -249,10 +252,8 @@ int encode_files_open(struct encode_files *files, const struct encode_options *o
     return code;
 }
 
-int encode_files_deliver(const struct encode_files *files, bool overwrite, struct error *error)
+int encode_files_deliver(const struct encode_files *files, struct error *error)
 {
-    if (files->to_store)
-        return objects_put(files->output, files->name, overwrite, error);
     if (!files->to_stdout)
         return 0;
     int from = open(files->output, O_RDONLY | O_CLOEXEC);
@@ -275,6 +276,7 @@ void encode_files_close(struct encode_files *files, bool keep, struct error *err
         local_folder_remove(&files->folder);
     }
     free(files->input);
+    free(files->url);
     free(files->output);
     if (files->elsewhere && files->summary != NULL)
         unlink(files->summary);

@@ -13,20 +13,22 @@ struct encode_files {
     bool resumable; /* the folder is known by the output's name: another run can find it */
     bool elsewhere; /* the job runs there */
     bool to_stdout, to_store;
-    char *input;      /* a file with the film, or its URL */
-    bool is_url;      /* it is not put into the store: workers read what they need of it */
+    char *input;      /* a file with the film, or its URL, http(s) or s3 */
+    bool is_url;      /* http(s): workers read what they need of it there */
+    bool is_object;   /* in S3: likewise, by URLs that they are lent */
+    char *url;        /* one of those; NULL where it is none */
     char *output;     /* where the job puts what it has made */
     char *summary;    /* where it puts what that is */
     const char *kind; /* of the output: "webm" or "ivf" */
     char film[24];    /* what the film is called in the job: its name's ending may say what it is */
 };
 
-/* Checks input and output, and makes the folder. A film that is no file (a pipe, standard input, an object of a store)
+/* Checks input and output, and makes the folder. A film that is no file (a pipe, standard input)
  * is copied into it first. `files` is to be closed in any case. */
 int encode_files_open(struct encode_files *files, const struct encode_options *options,
                       struct error *error);
-/* Brings to standard output, or to a store, what goes there. */
-int encode_files_deliver(const struct encode_files *files, bool overwrite, struct error *error);
+/* Brings to standard output what goes there. */
+int encode_files_deliver(const struct encode_files *files, struct error *error);
 /* Removes the folder, unless `keep` says that there is something in it to go on from and it can be found
  * again; then says so in `error`. */
 void encode_files_close(struct encode_files *files, bool keep, struct error *error);

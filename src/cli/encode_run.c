@@ -86,9 +86,9 @@ static void choose_settings(struct encode *encode)
     choose(encode, "film", encode->files.film);
     choose(encode, "frames_by", seeks(encode) ? "seeking" : "source");
     choose(encode, "source",
-           encode->files.is_url ? encode->files.input
-           : seeks(encode)      ? "reference:film.url"
-                                : encode->files.film);
+           encode->files.is_url                       ? encode->files.input
+           : encode->files.is_object || seeks(encode) ? "reference:film.url"
+                                                      : encode->files.film);
     choose_number(encode, "scans", seeks(encode) ? count_scans(encode) : 1);
     choose(encode, "kind", encode->files.kind);
     choose_number(encode, "start", options->start);
@@ -127,7 +127,8 @@ static int probe(struct encode *encode, struct error *error)
     struct input *input = NULL;
     struct xc_picture *picture = NULL;
     int64_t time_stamp;
-    int code = input_open(encode->files.input, &input, error);
+    const char *film = encode->files.url != NULL ? encode->files.url : encode->files.input;
+    int code = input_open(film, &input, error);
     if (code == 0)
         code = input_read(input, &picture, &time_stamp, error);
     if (code == 0)
@@ -329,7 +330,7 @@ int encode_run(const struct encode_options *options, struct encode_result *resul
     if (code == 0)
         code = read_summary(&encode, result, error);
     if (code == 0)
-        code = encode_files_deliver(&encode.files, options->overwrite, error);
+        code = encode_files_deliver(&encode.files, error);
     bool keep = code < 0 && (encode.done > 0 || options->resume);
     if (encode.place != NULL && !(keep && encode.files.resumable))
         remove_objects(&encode, code);

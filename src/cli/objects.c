@@ -1,7 +1,6 @@
 #include "cli/objects.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +11,13 @@
 
 enum { LOOK_MS = 100, PLACE_SIZE = 1024 };
 
-enum step { STEP_GET, STEP_STAT, STEP_DELETE, STEP_PUT, STEP_ADOPT, STEP_REMOVE, STEP_OVER };
+enum step { STEP_MISSING, STEP_THERE, STEP_URL, STEP_REMOVE, STEP_OVER };
 
 /* The steps of one errand, one after the other. */
 struct errand {
     const enum step *step;
     const char *key;
-    struct store_file file;
-    struct store_identity identity; /* of what was put */
+    char *url; /* of the object */
     uv_loop_t loop;
     uv_timer_t timer;
     struct store *store;
@@ -45,11 +43,11 @@ static void on_done(void *opaque, const struct store_result *result)
     enum step step = *errand->step++;
     errand->operation = NULL;
     errand->error = result->error;
-    if (step == STEP_PUT)
-        errand->identity = result->identity;
-    if (step == STEP_STAT && result->error.code == -ENOENT)
+    if (step == STEP_URL && result->error.code == 0 && (errand->url = strdup(result->url)) == NULL)
+        error_set(&errand->error, -ENOMEM, "out of memory");
+    if (step == STEP_MISSING && result->error.code == -ENOENT)
         errand->error.code = 0;
-    else if (step == STEP_STAT && result->error.code == 0)
+    else if (step == STEP_MISSING && result->error.code == 0)
         error_set(&errand->error, -EEXIST, "%s/%s is there already; --force overwrites it",
                   store_place(errand->store), errand->key);
     if (errand->error.code < 0 || *errand->step == STEP_OVER)
@@ -62,20 +60,13 @@ static int begin(struct errand *errand)
 {
     struct store *store = errand->store;
     struct store_operation **operation = &errand->operation;
-    const struct store_get get = {.key = errand->key, .to = errand->file, .length = STORE_TO_END};
-    const struct store_put put = {.from = errand->file, .key = errand->key, .attempt = 1};
+    const struct store_url url = {.key = errand->key};
     switch (*errand->step) {
-    case STEP_GET:
-        return store_get(store, &get, on_done, errand, operation, &errand->error);
-    case STEP_STAT:
+    case STEP_MISSING:
+    case STEP_THERE:
         return store_stat(store, errand->key, on_done, errand, operation, &errand->error);
-    case STEP_DELETE:
-        return store_delete(store, errand->key, on_done, errand, operation, &errand->error);
-    case STEP_PUT:
-        return store_put(store, &put, on_done, errand, operation, &errand->error);
-    case STEP_ADOPT:
-        return store_adopt(store, errand->key, 1, &errand->identity, on_done, errand, operation,
-                           &errand->error);
+    case STEP_URL:
+        return store_url(store, &url, on_done, errand, operation, &errand->error);
     default:
         return store_delete_prefix(store, errand->key, on_done, errand, operation, &errand->error);
     }
@@ -94,12 +85,11 @@ static void on_time(uv_timer_t *timer)
         store_cancel(errand->operation);
 }
 
-static int run(const char *place, const enum step *steps, const char *key,
-               const struct store_file *file, struct error *error)
+/* `url` is what STEP_URL finds; NULL where there is no such step. */
+static int run(const char *place, const enum step *steps, const char *key, char **url,
+               struct error *error)
 {
     struct errand errand = {.step = steps, .key = key};
-    if (file != NULL)
-        errand.file = *file;
     int code = uv_loop_init(&errand.loop);
     if (code < 0)
         return error_set(error, code, "cannot start: %s", uv_strerror(code));
@@ -116,72 +106,37 @@ static int run(const char *place, const enum step *steps, const char *key,
         *error = errand.error;
         code = error->code;
     }
+    if (url != NULL && code == 0)
+        *url = errand.url;
+    else
+        free(errand.url);
     return code;
 }
 
 /* ---- films --------------------------------------------------------------------------------- */
 
-/* Takes s3://BUCKET/KEY apart. */
-static int split(const char *url, char place[PLACE_SIZE], const char **key, struct error *error)
+static int run_with(const char *url, const enum step *steps, char **link, struct error *error)
 {
-    const char *slash = strchr(url + strlen("s3://"), '/');
-    if (slash == NULL || slash[1] == '\0')
-        return error_set(error, -EINVAL, "%s: an object in S3 is s3://BUCKET/KEY", url);
-    snprintf(place, PLACE_SIZE, "%.*s", (int)(slash - url), url);
-    *key = slash + 1;
-    return 0;
-}
-
-/* Opens the folder of a local file. */
-static int open_folder(const char *path, struct store_file *file, struct error *error)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    file->path = slash != NULL ? slash + 1 : path;
-    file->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return file->folder >= 0 ? 0 : error_set(error, -errno, "%s: %s", folder, strerror(errno));
-}
-
-static int run_with_file(const char *url, const enum step *steps, const char *path,
-                         struct error *error)
-{
-    char place[PLACE_SIZE];
-    const char *key = "";
-    struct store_file file = {.folder = -1};
-    int code = split(url, place, &key, error);
+    char *place;
+    const char *key;
+    int code = store_split(url, &place, &key, error);
     if (code == 0)
-        code = open_folder(path, &file, error);
-    if (code == 0)
-        code = run(place, steps, key, &file, error);
-    if (file.folder >= 0)
-        close(file.folder);
+        code = run(place, steps, key, link, error);
+    free(place);
     return code;
 }
 
-int objects_get(const char *url, const char *path, struct error *error)
+int objects_url(const char *url, char **link, struct error *error)
 {
-    static const enum step steps[] = {STEP_GET, STEP_OVER};
-    return run_with_file(url, steps, path, error);
+    static const enum step steps[] = {STEP_THERE, STEP_URL, STEP_OVER};
+    return run_with(url, steps, link, error);
 }
 
 int objects_check(const char *url, bool overwrite, struct error *error)
 {
-    static const enum step steps[] = {STEP_STAT, STEP_OVER};
-    char place[PLACE_SIZE];
-    const char *key = "";
-    int code = split(url, place, &key, error);
-    if (code == 0)
-        code = run(place, steps, key, NULL, error);
+    static const enum step steps[] = {STEP_MISSING, STEP_OVER};
+    int code = run_with(url, steps, NULL, error);
     return code == -EEXIST && overwrite ? 0 : code;
-}
-
-int objects_put(const char *path, const char *url, bool overwrite, struct error *error)
-{
-    static const enum step anew[] = {STEP_PUT, STEP_ADOPT, STEP_OVER};
-    static const enum step instead[] = {STEP_PUT, STEP_DELETE, STEP_ADOPT, STEP_OVER};
-    return run_with_file(url, overwrite ? instead : anew, path, error);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */

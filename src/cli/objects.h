@@ -1,4 +1,4 @@
-/* Objects of remote stores that a command itself brings, takes away or removes: it waits for each of these. All end
+/* Objects of remote stores that a command itself looks at or removes: it waits for each of these. All end
  * with -ECANCELED after a signal that local_catch_signals() catches. Films are s3://BUCKET/KEY. */
 #ifndef CLI_OBJECTS_H
 #define CLI_OBJECTS_H
@@ -8,13 +8,11 @@
 #include "cli/local.h"
 #include "util/error.h"
 
-/* Brings an object to a new file. */
-int objects_get(const char *url, const char *path, struct error *error);
+/* An http(s) URL by which the film can be read for an hour; to be freed. */
+int objects_url(const char *url, char **link, struct error *error);
 /* -EEXIST where the object is there and may not be replaced; else what the store says, so that what cannot be
  * reached is known before anything else is done. */
 int objects_check(const char *url, bool overwrite, struct error *error);
-/* Makes a file the object, which is there only when all of it is. */
-int objects_put(const char *path, const char *url, bool overwrite, struct error *error);
 
 /* Takes the folder of a job whose objects are all at `store`, the same one each time. */
 int objects_take_folder(const char *store, struct local_folder *folder, struct error *error);

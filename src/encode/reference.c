@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 16384 };
+#include "media/remote.h"
 
-static const char mark[] = "reference:", file_url[] = "file://";
+static const char file_url[] = "file://";
 
 static int hex_value(char digit)
 {
@@ -29,31 +29,17 @@ static void decode(char *path)
     *to = '\0';
 }
 
-/* The first line of a file. */
-static int read_url(const char *path, char **url, struct error *error)
-{
-    char line[MOST_BYTES];
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL)
-        return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
-    if (fgets(line, sizeof line, file) == NULL)
-        line[0] = '\0';
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    if (strstr(line, "://") == NULL)
-        return error_set(error, -EINVAL, "%s holds no URL", path);
-    *url = strdup(line);
-    return *url != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
-}
-
 int reference_resolve(const char *source, char **film, struct error *error)
 {
     int code = 0;
     *film = NULL;
-    if (strncmp(source, mark, sizeof mark - 1) == 0)
-        code = read_url(source + sizeof mark - 1, film, error);
-    else if ((*film = strdup(source)) == NULL)
-        code = error_set(error, -ENOMEM, "out of memory");
+    if (remote_is_reference(source))
+        code = remote_read_reference(source, film, error);
+    if (code == 0 && (*film == NULL || remote_is_url(*film))) {
+        free(*film);
+        *film = strdup(source);
+        code = *film != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
+    }
     if (code < 0 || strncmp(*film, file_url, sizeof file_url - 1) != 0)
         return code;
     memmove(*film, *film + sizeof file_url - 1, strlen(*film + sizeof file_url - 1) + 1);

@@ -5,7 +5,7 @@
 #include "util/error.h"
 
 /* `source` is a file, an http(s) or file URL, or reference:FILE, a file with such a URL in it. `*film` is then a
- * file's name or an http(s) URL, for the caller to free. */
+ * file's name, an http(s) URL, or still the reference where that is to one (media/remote.h), for the caller to free. */
 int reference_resolve(const char *source, char **film, struct error *error);
 
 #endif

@@ -9,6 +9,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "util/await.h"
+
 enum {
     BLOCK = 256 << 10, /* bytes */
     BLOCKS = 48,       /* in the cache, 12 MiB */
@@ -19,6 +21,7 @@ enum {
     CONNECT_SECONDS = 20,
     SLOW_SECONDS = 30, /* a transfer may stand still */
     TAG_SIZE = 256,
+    URL_SIZE = 16384,
 };
 
 struct block {
@@ -29,6 +32,7 @@ struct block {
 
 struct remote {
     CURL *curl;
+    char *reference; /* NULL: the URL is as it was given */
     char *name;
     int64_t size; /* -1 before the first answer */
     char tag[TAG_SIZE];
@@ -50,14 +54,49 @@ struct answer {
     bool empty;   /* the file has no bytes */
 };
 
+static const char reference_mark[] = "reference:", tag_mark[] = "#etag=";
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+bool remote_is_reference(const char *path)
+{
+    return strncmp(path, reference_mark, strlen(reference_mark)) == 0;
+}
+
 bool remote_is_url(const char *path)
 {
-    return strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0;
+    return strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0 ||
+           remote_is_reference(path);
+}
+
+int remote_read_reference(const char *reference, char **url, struct error *error)
+{
+    const char *path = reference + strlen(reference_mark);
+    char line[URL_SIZE];
+    FILE *file = fopen(path, "rbe");
+    *url = NULL;
+    if (file == NULL)
+        return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
+    if (fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strstr(line, "://") == NULL)
+        return error_set(error, -EINVAL, "%s holds no URL", path);
+    *url = strdup(line);
+    return *url != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
 }
 
 char *remote_name(const char *url)
 {
-    return strndup(url, strcspn(url, "?#"));
+    struct error error;
+    char *read = NULL;
+    if (remote_is_reference(url) && remote_read_reference(url, &read, &error) < 0)
+        return NULL;
+    const char *whole = read != NULL ? read : url;
+    char *name = strndup(whole, strcspn(whole, "?#"));
+    free(read);
+    return name;
 }
 
 /* ---- The cache ------------------------------------------------------------------------------- */
@@ -146,6 +185,8 @@ static void take_tag(struct answer *answer, const char *value, size_t size)
     char tag[TAG_SIZE];
     while (size > 0 && strchr(" \r\n", value[size - 1]) != NULL)
         size--;
+    for (; size > 0 && *value == ' '; size--)
+        value++;
     snprintf(tag, sizeof tag, "%.*s", (int)(size < sizeof tag ? size : sizeof tag - 1), value);
     answer->changed = answer->changed || (remote->tag[0] != '\0' && strcmp(remote->tag, tag) != 0);
     memcpy(remote->tag, tag, sizeof tag);
@@ -264,14 +305,53 @@ static CURLcode request(struct remote *remote, int64_t first, int count, struct 
     return code;
 }
 
+/* Takes the URL, and the tag in it. */
+static int take_url(struct remote *remote, const char *url, struct error *error)
+{
+    const char *tag = strstr(url, tag_mark);
+    char *plain = strndup(url, strcspn(url, "#"));
+    if (plain == NULL)
+        return error_set(error, -ENOMEM, "out of memory");
+    if (tag != NULL)
+        snprintf(remote->tag, sizeof remote->tag, "%s", tag + strlen(tag_mark));
+    CURLcode code = curl_easy_setopt(remote->curl, CURLOPT_URL, plain);
+    free(plain);
+    return code == CURLE_OK ? 0 : error_set(error, -ENOMEM, "out of memory");
+}
+
+/* Services also answer with 400 where what a URL was signed with has expired. */
+static bool is_refused(const struct answer *answer)
+{
+    return answer->status == 400 || answer->status == 401 || answer->status == 403;
+}
+
+/* Asks for a new URL. False where there is none. */
+static bool renew(struct remote *remote)
+{
+    struct error error;
+    char *url = NULL;
+    if (remote->reference == NULL || await_point("url", AWAIT_NO_NUMBER, &error) < 0)
+        return false;
+    int code = remote_read_reference(remote->reference, &url, &error);
+    if (code == 0)
+        code = take_url(remote, url, &error);
+    free(url);
+    return code == 0;
+}
+
 /* Brings `count` blocks from `first` on, or to the file's end, into the cache. */
 static int fetch(struct remote *remote, int64_t first, int count, struct error *error)
 {
     struct answer answer;
+    bool renewed = false;
     for (int try = 0;; try++) {
         CURLcode code = request(remote, first, count, &answer);
         if (code == CURLE_OK && answer.status == 206)
             return 0;
+        if (is_refused(&answer) && !renewed && renew(remote)) {
+            renewed = true;
+            continue;
+        }
         if (try + 1 == MOST_TRIES || !may_pass(&answer, code))
             return failed(&answer, code, error);
         wait_before(try);
@@ -292,10 +372,9 @@ static const char *find_certificates(void)
     return NULL;
 }
 
-static void set_options(struct remote *remote, const char *url)
+static void set_options(struct remote *remote)
 {
     CURL *curl = remote->curl;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     if (find_certificates() != NULL)
         curl_easy_setopt(curl, CURLOPT_CAINFO, find_certificates());
@@ -310,6 +389,29 @@ static void set_options(struct remote *remote, const char *url)
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 }
 
+/* `path` is a URL, or a reference to one. */
+static int open_url(struct remote *remote, const char *path, struct error *error)
+{
+    char *url = NULL;
+    int code = 0;
+    if (remote_is_reference(path)) {
+        remote->reference = strdup(path);
+        code = remote_read_reference(path, &url, error);
+    }
+    remote->name = remote_name(url != NULL ? url : path);
+    remote->curl = curl_easy_init();
+    bool made = remote->name != NULL && remote->curl != NULL &&
+                (remote->reference != NULL) == remote_is_reference(path);
+    if (code == 0 && !made)
+        code = error_set(error, -ENOMEM, "out of memory");
+    if (code == 0) {
+        set_options(remote);
+        code = take_url(remote, url != NULL ? url : path, error);
+    }
+    free(url);
+    return code < 0 ? code : fetch(remote, 0, 1, error);
+}
+
 int remote_open(const char *url, struct remote **opened, struct error *error)
 {
     *opened = NULL;
@@ -320,15 +422,7 @@ int remote_open(const char *url, struct remote **opened, struct error *error)
     remote->next = remote->ahead = 1;
     for (int i = 0; i < BLOCKS; i++)
         remote->block[i].number = -1;
-    remote->name = remote_name(url);
-    remote->curl = curl_easy_init();
-    int code;
-    if (remote->name == NULL || remote->curl == NULL) {
-        code = error_set(error, -ENOMEM, "out of memory");
-    } else {
-        set_options(remote, url);
-        code = fetch(remote, 0, 1, error);
-    }
+    int code = open_url(remote, url, error);
     if (code < 0) {
         remote_close(remote);
         return code;
@@ -392,6 +486,7 @@ void remote_close(struct remote *remote)
         curl_easy_cleanup(remote->curl);
     for (int i = 0; i < BLOCKS; i++)
         free(remote->block[i].bytes);
+    free(remote->reference);
     free(remote->name);
     free(remote);
 }

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Jobs whose objects are in S3: a real service (Ceph's gateway), by TLS and without, that refuses, fails and is slow."""
+import json
 import os
 import re
 import socket
 import socketserver
 import subprocess
 import threading
+import time
 import unittest
 
 import radosgw
+from coordinator import Server
 from harness import EXCAMERA, NORMAL, Case, excamera, main, make_clip, run
 
 TEST_STORE = os.environ.get("TEST_STORE_S3")
@@ -30,24 +33,39 @@ def tearDownModule():
 
 
 class Trouble(socketserver.ThreadingTCPServer):
-    """Stands before the gateway: answers so many of its requests badly, or not for a while."""
+    """Stands before the gateway: answers so many of its requests badly, or not for a while. With `once` a URL to get a
+    film is good for one request."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, answer, every):
+    def __init__(self, answer, every, once=None):
         self.answer, self.every, self.requests, self.failed = answer, every, 0, 0
+        self.once, self.seen, self.read = once, set(), []
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), TroubleHandler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def is_bad(self):
+    def is_used(self, target):
+        with self.lock:
+            used = target in self.seen
+            self.seen.add(target)
+            self.failed += used
+        if used:
+            time.sleep(1.1)  # one of the same second is the same
+        return used
+
+    def is_bad(self, head):
+        method, target = head.split(b" ", 2)[:2]
         with self.lock:
             self.requests += 1
             bad = self.every and self.requests % self.every == 0
             self.failed += bool(bad)
-            return bad
+        if self.once and method == b"GET" and self.once in target:
+            self.read.append(re.search(rb"(?i)\r\nrange: *(\S+)", head))
+            return self.is_used(target)
+        return bad
 
 
 class TroubleHandler(socketserver.StreamRequestHandler):
@@ -69,7 +87,7 @@ class TroubleHandler(socketserver.StreamRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))
         body = self.rfile.read(length)
-        if self.server.is_bad():
+        if self.server.is_bad(head):
             self.wfile.write(self.server.answer)
             return
         host, port = gateway.plain.removeprefix("http://").split(":")
@@ -126,18 +144,64 @@ class Encode(Case):
         self.encode(url=gateway.secure)
         self.assert_same()
 
+    def empty_bucket(self):
+        for key in gateway.keys("films"):
+            gateway.request("DELETE", f"films/{key.replace(' ', '%20')}")
+
     def test_film_and_output(self):
-        gateway.request("PUT", "films/in/clip.y4m", self.clip.read_bytes())
-        self.encode(source="s3://films/in/clip.y4m", output="s3://films/out/film.webm")
+        film, output = "s3://films/in/my clip.y4m", "s3://films/out/film.webm"
+        self.addCleanup(self.empty_bucket)
+        gateway.request("PUT", "films/in/my%20clip.y4m", self.clip.read_bytes())
+        self.encode(source=film, output=output)
         self.assertEqual(gateway.request("GET", "films/out/film.webm"), self.expected)
-        self.assertEqual(gateway.keys("films"), ["in/clip.y4m", "out/film.webm"])
-        again = self.encode(source="s3://films/in/clip.y4m", output="s3://films/out/film.webm", expect=1)
+        self.assertEqual(gateway.keys("films"), ["in/my clip.y4m", "out/film.webm"])
+        again = self.encode(source=film, output=output, expect=1)
         self.assertIn("--force", again.stderr)
-        self.encode("--force", source="s3://films/in/clip.y4m", output="s3://films/out/film.webm")
+        self.encode("--force", source=film, output=output)
         gone = self.encode(source="s3://films/in/none.y4m", expect=1)
         self.assertIn("no such object", gone.stderr)
-        for key in gateway.keys("films"):
-            gateway.request("DELETE", f"films/{key}")
+
+    def test_film_is_read_where_it_is(self):
+        """By ranges, with URLs that are renewed whenever they are refused; the job's objects are in a folder, and nothing
+        of the film is there but a link."""
+        self.addCleanup(self.empty_bucket)
+        gateway.request("PUT", "films/clip.y4m", self.clip.read_bytes())
+        keep = self.folder / "keep"
+        with Trouble(refusal(403), 0, once=b"clip.y4m?") as proxy:
+            excamera("encode", "s3://films/clip.y4m", "-o", self.folder / "there.webm", *SETTINGS, "--keep", keep,
+                     env=gateway.environment(proxy.url, TMPDIR=str(self.folder)), timeout=400)
+            proxy.shutdown()
+        self.assertEqual((self.folder / "there.webm").read_bytes(), self.expected)
+        self.assertEqual(gateway.keys("films"), ["clip.y4m"])
+        self.assertTrue(all(proxy.read))
+        self.assertGreater(proxy.failed, 1)
+        self.assertEqual(list(keep.rglob("film.y4m")), [])
+        self.assertIn("#etag=", next(keep.rglob("film.url")).read_text())
+
+    def interrupt_at_first_frames(self, *words):
+        settings = [word for word in SETTINGS if word != "-Q"]
+        process = subprocess.Popen([EXCAMERA, "encode", *words, *settings], text=True, stderr=subprocess.PIPE,
+                                   env=gateway.environment(TMPDIR=str(self.folder)))
+        for line in process.stderr:
+            if re.match(r"frame [1-9]", line):
+                process.terminate()
+                break
+        said = process.stderr.read()
+        process.stderr.close()
+        if process.wait(timeout=300) == 0:
+            self.skipTest("the encode was done before that")
+        return said
+
+    def test_another_film_is_noticed(self):
+        self.need(NORMAL)
+        self.addCleanup(self.empty_bucket)
+        gateway.request("PUT", "films/clip.y4m", make_clip(self.folder / "long.y4m", frames=120).read_bytes())
+        words = ["s3://films/clip.y4m", "-o", self.folder / "there.webm"]
+        self.assertIn("--resume", self.interrupt_at_first_frames(*words))
+        gateway.request("PUT", "films/clip.y4m", make_clip(self.folder / "long.y4m", frames=121).read_bytes())
+        said = excamera("encode", *words, "--resume", *SETTINGS, expect=1,
+                        env=gateway.environment(TMPDIR=str(self.folder))).stderr
+        self.assertIn("another film than when this job was begun", said)
 
     def trouble(self, answer, every, **more):
         with Trouble(answer, every) as proxy:
@@ -203,6 +267,60 @@ class Encode(Case):
         self.assertIn("--resume", said)
         self.encode("--resume")
         self.assert_same()
+
+
+COPY = {
+    "format": 1, "job": "copy", "variables": {"input": "", "output": ""},
+    "inputs": [{"file": "${input}", "key": "words"}], "outputs": [{"file": "${output}", "key": "copy"}],
+    "actors": [{"name": "copier"}],
+    "machine": {"start": "fetch", "states": {
+        "fetch": {"get": {"key": "words", "file": "words"}, "on": {"ok": "put"}},
+        "put": {"put": {"file": "words", "key": "copy"}, "on": {"ok": "end"}},
+        "end": {"quit": {}}}}}
+
+
+@unittest.skipIf(MISSING, MISSING)
+class Elsewhere(Case):
+    """Jobs that a coordinator has, with inputs and outputs in S3."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment = gateway.environment(TMPDIR=str(self.folder))
+        excamera("keys", "init", self.folder / "keys")
+        self.server = Server(self, "coordinator", "--keys", self.folder / "keys", "--state", self.folder / "state",
+                             "--scratch", self.folder, environment=self.environment).start()
+        self.addCleanup(self.empty_bucket)
+
+    def empty_bucket(self):
+        self.server.kill()
+        for key in gateway.keys("films"):
+            gateway.request("DELETE", f"films/{key}")
+
+    def hand_in(self, *words, store, expect=0):
+        return excamera(*words, "--coordinator", self.server.place, "--keys", self.folder / "keys", "--store", store,
+                        env=self.environment, expect=expect, timeout=300)
+
+    def test_encode(self):
+        clip = make_clip(self.folder / "clip.y4m", frames=24)
+        gateway.request("PUT", "films/in/clip.y4m", clip.read_bytes())
+        excamera("encode", clip, "-o", self.folder / "here.webm", "-Q")
+        for number, store in enumerate(("s3://films/jobs", self.folder / "store")):
+            self.hand_in("encode", "s3://films/in/clip.y4m", "-o", f"s3://films/{number}.webm", store=store)
+            self.assertEqual(gateway.request("GET", f"films/{number}.webm"), (self.folder / "here.webm").read_bytes())
+        self.assertEqual(list(self.folder.glob("*summary*")), [])
+
+    def test_any_job(self):
+        job = self.folder / "copy.json"
+        job.write_text(json.dumps(COPY))
+        gateway.request("PUT", "films/words", b"these\n")
+        for number, store in enumerate(("s3://films/jobs", self.folder / "store")):
+            self.hand_in("run", job, "input=s3://films/words", f"output=s3://films/{number}", store=store)
+            self.assertEqual(gateway.request("GET", f"films/{number}"), b"these\n")
+        excamera("run", job, "input=s3://films/words", "output=s3://films/2", env=self.environment)
+        self.assertEqual(gateway.request("GET", "films/2"), b"these\n")
+        said = self.hand_in("run", job, "input=s3://films/none", "output=s3://films/3", store=self.folder / "store",
+                            expect=1).stderr
+        self.assertIn("no such object", said)
 
 
 if __name__ == "__main__":
