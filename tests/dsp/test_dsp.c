@@ -320,14 +320,19 @@ static void test_forward_dct(const struct xc_dsp *dsp)
 
 static void test_forward_wht(const struct xc_dsp *dsp)
 {
+    struct xc_dsp plain;
+    xc_dsp_init_level(&plain, XC_CPU_C);
     for (int round = 0; round < 100 * rounds; round++) {
         int16_t input[256], output[17], back[16];
+        int16_t expected[16];
         double exact[16];
         for (int i = 0; i < 256; i++)
             input[i] = random_coefficient(2040);
         output[16] = 12345;
         dsp->forward_wht(input, output);
         CLAIM(output[16] == 12345);
+        plain.forward_wht(input, expected);
+        CLAIM(memcmp(output, expected, sizeof expected) == 0);
         real_forward_wht(input, exact);
         reference_inverse_wht(output, back);
         for (int i = 0; i < 16; i++) {

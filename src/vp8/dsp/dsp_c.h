@@ -26,25 +26,23 @@ void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
     MAKE(8x8, 8, 8)                                                                                \
     MAKE(4x4, 4, 4)
 
-/* Makes a level's kernels of one block size from its six_tap() and bilinear(), which take any. */
-#define XC_MAKE_INTER(name, width, height)                                                         \
-    static void six_tap_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,            \
-                               ptrdiff_t source_stride, int x, int y)                              \
-    {                                                                                              \
-        six_tap(to, to_stride, source, source_stride, x, y, width, height);                        \
-    }                                                                                              \
-    static void bilinear_##name(uint8_t *to, ptrdiff_t to_stride, const uint8_t *source,           \
-                                ptrdiff_t source_stride, int x, int y)                             \
-    {                                                                                              \
-        bilinear(to, to_stride, source, source_stride, x, y, width, height);                       \
-    }
-
 /* Makes a level's kernel of one block size from its satd(), which takes any. */
 #define XC_MAKE_SATD(name, width, height)                                                          \
     static uint32_t satd_##name(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b,            \
                                 ptrdiff_t b_stride)                                                \
     {                                                                                              \
         return satd(a, a_stride, b, b_stride, width, height);                                      \
+    }
+
+/* Makes them all, and set_satd(), which fills them in. */
+#define XC_MAKE_ALL_SATD                                                                           \
+    XC_FOR_BLOCK_SIZES(XC_MAKE_SATD)                                                               \
+    static void set_satd(struct xc_dsp *dsp)                                                       \
+    {                                                                                              \
+        measure_block *const made[BLOCK_SIZES] = {satd_16x16, satd_16x8, satd_8x16, satd_8x8,      \
+                                                  satd_4x4};                                       \
+        for (int i = 0; i < BLOCK_SIZES; i++)                                                      \
+            dsp->satd[i] = made[i];                                                                \
     }
 
 /* Makes a level's kernel of four blocks from its forward_dct(). */
@@ -57,6 +55,19 @@ void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16]);
             forward_dct(source[i / 2] + 4 * (i % 2), source_stride,                                \
                         prediction[i / 2] + 4 * (i % 2), prediction_stride, coefficient + 16 * i); \
     }
+
+/* Fills in a level's transforms, which are called as in the table. */
+#define XC_SET_TRANSFORMS(dsp)                                                                     \
+    do {                                                                                           \
+        (dsp)->inverse_dct_add = inverse_dct_add;                                                  \
+        (dsp)->inverse_dct_add_dc = inverse_dct_add_dc;                                            \
+        (dsp)->inverse_dct_add_dc4 = inverse_dct_add_dc4;                                          \
+        (dsp)->inverse_wht = inverse_wht;                                                          \
+        (dsp)->forward_dct = forward_dct;                                                          \
+        (dsp)->forward_dct4 = forward_dct4;                                                        \
+        (dsp)->forward_wht = forward_wht;                                                          \
+        (dsp)->coded_blocks = coded_blocks;                                                        \
+    } while (0)
 
 /* Before a short loop over neighbours: keeps the compiler from unrolling it into scalar code before
  * it looks for vectors. */

@@ -90,13 +90,10 @@ static void moments16x16(const uint8_t *a, ptrdiff_t stride, uint32_t *sum, uint
     *squares = sum_of_lanes(total_squares);
 }
 
-XC_FOR_BLOCK_SIZES(XC_MAKE_SATD)
-
-#define SET_MEASURES(name, width, height) dsp->satd[i++] = satd_##name;
+XC_MAKE_ALL_SATD
 
 void XC_AT_LEVEL(xc_measure_init)(struct xc_dsp *dsp)
 {
-    int i = 0;
-    XC_FOR_BLOCK_SIZES(SET_MEASURES)
+    set_satd(dsp);
     dsp->moments16x16 = moments16x16;
 }

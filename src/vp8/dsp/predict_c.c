@@ -2,17 +2,8 @@
 #include <string.h>
 
 #include "vp8/dsp/dsp_c.h"
-#include "vp8/tables.h"
 
 /* ---- Inter prediction ---------------------------------------------------------------------- */
-
-static inline void copy_block(uint8_t *restrict to, ptrdiff_t to_stride,
-                              const uint8_t *restrict source, ptrdiff_t source_stride, int width,
-                              int height)
-{
-    for (int row = 0; row < height; row++)
-        memcpy(to + row * to_stride, source + row * source_stride, width);
-}
 
 /*
  * One pass of the six-tap filter along the direction in which neighbours are `step` samples apart.
@@ -37,24 +28,25 @@ static inline void six_tap_pass(uint8_t *restrict to, ptrdiff_t to_stride,
     }
 }
 
-static inline __attribute__((always_inline)) void six_tap(uint8_t *to, ptrdiff_t to_stride,
-                                                          const uint8_t *source,
-                                                          ptrdiff_t source_stride, int x, int y,
-                                                          int width, int height)
+struct taps {
+    const int16_t *tap;
+};
+
+static inline struct taps load_taps(const int16_t tap[6])
 {
-    const int16_t *across = xc_six_tap_filters[x], *down = xc_six_tap_filters[y];
-    if (!x && !y) {
-        copy_block(to, to_stride, source, source_stride, width, height);
-    } else if (!y) {
-        six_tap_pass(to, to_stride, source, source_stride, 1, across, width, height);
-    } else if (!x) {
-        six_tap_pass(to, to_stride, source, source_stride, source_stride, down, width, height);
-    } else {
-        uint8_t between[(16 + 5) * 16]; /* rows -2 .. height + 2 */
-        six_tap_pass(between, width, source - 2 * source_stride, source_stride, 1, across, width,
-                     height + 5);
-        six_tap_pass(to, to_stride, between + 2 * width, width, width, down, width, height);
-    }
+    return (struct taps){tap};
+}
+
+static inline void six_tap_across(const struct taps *taps, uint8_t *to, ptrdiff_t to_stride,
+                                  const uint8_t *source, ptrdiff_t stride, int width, int height)
+{
+    six_tap_pass(to, to_stride, source, stride, 1, taps->tap, width, height);
+}
+
+static inline void six_tap_down(const struct taps *taps, uint8_t *to, ptrdiff_t to_stride,
+                                const uint8_t *source, ptrdiff_t stride, int width, int height)
+{
+    six_tap_pass(to, to_stride, source, stride, stride, taps->tap, width, height);
 }
 
 /* One pass of the bilinear filter, as six_tap_pass; `fraction` in eighths, [1, 7]. */
@@ -74,25 +66,7 @@ static inline void bilinear_pass(uint8_t *restrict to, ptrdiff_t to_stride,
     }
 }
 
-static inline __attribute__((always_inline)) void bilinear(uint8_t *to, ptrdiff_t to_stride,
-                                                           const uint8_t *source,
-                                                           ptrdiff_t source_stride, int x, int y,
-                                                           int width, int height)
-{
-    if (!x && !y) {
-        copy_block(to, to_stride, source, source_stride, width, height);
-    } else if (!y) {
-        bilinear_pass(to, to_stride, source, source_stride, 1, x, width, height);
-    } else if (!x) {
-        bilinear_pass(to, to_stride, source, source_stride, source_stride, y, width, height);
-    } else {
-        uint8_t between[(16 + 1) * 16];
-        bilinear_pass(between, width, source, source_stride, 1, x, width, height + 1);
-        bilinear_pass(to, to_stride, between, width, width, y, width, height);
-    }
-}
-
-XC_FOR_BLOCK_SIZES(XC_MAKE_INTER)
+#include "vp8/dsp/predict_inter.h"
 
 /* ---- Intra prediction ---------------------------------------------------------------------- */
 
@@ -242,14 +216,9 @@ static void predict_b_hu(uint8_t *to, ptrdiff_t stride, const uint8_t edge[13])
     write_diagonal(to, stride, line, 2);
 }
 
-#define SET_INTER(name, width, height)                                                             \
-    dsp->six_tap[i] = six_tap_##name;                                                              \
-    dsp->bilinear[i++] = bilinear_##name;
-
 void xc_predict_init_c(struct xc_dsp *dsp)
 {
-    int i = 0;
-    XC_FOR_BLOCK_SIZES(SET_INTER)
+    set_inter(dsp);
     dsp->true_motion = true_motion;
     dsp->intra4x4[B_DC_PRED] = predict_b_dc;
     dsp->intra4x4[B_TM_PRED] = predict_b_tm;

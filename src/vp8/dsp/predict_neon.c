@@ -1,6 +1,5 @@
 /* Prediction with NEON (RFC 6386 sections 12 and 18). */
 #include "vp8/dsp/lanes_neon.h"
-#include "vp8/tables.h"
 
 /* ---- Inter prediction ---------------------------------------------------------------------- */
 
@@ -142,32 +141,6 @@ XC_INLINE void six_tap_down(const struct taps *taps, uint8_t *to, ptrdiff_t to_s
         down4(taps, to, to_stride, s, stride, height);
 }
 
-XC_INLINE void copy_block(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride,
-                          int width, int height)
-{
-    for (int y = 0; y < height; y++)
-        memcpy(to + y * to_stride, s + y * stride, (size_t)width);
-}
-
-XC_INLINE void six_tap(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride, int x,
-                       int y, int width, int height)
-{
-    if (!x && !y) {
-        copy_block(to, to_stride, s, stride, width, height);
-        return;
-    }
-    struct taps across = load_taps(xc_six_tap_filters[x]), down = load_taps(xc_six_tap_filters[y]);
-    if (!y) {
-        six_tap_across(&across, to, to_stride, s, stride, width, height);
-    } else if (!x) {
-        six_tap_down(&down, to, to_stride, s, stride, width, height);
-    } else {
-        uint8_t between[(16 + 5) * 16]; /* rows -2 .. height + 2 */
-        six_tap_across(&across, between, 16, s - 2 * stride, stride, width, height + 5);
-        six_tap_down(&down, to, to_stride, between + 2 * 16, 16, width, height);
-    }
-}
-
 /* One pass of the bilinear filter along the direction in which neighbours are `step` apart. */
 XC_INLINE void bilinear_pass(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride,
                              ptrdiff_t step, int fraction, int width, int height)
@@ -187,23 +160,7 @@ XC_INLINE void bilinear_pass(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s,
     }
 }
 
-XC_INLINE void bilinear(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride, int x,
-                        int y, int width, int height)
-{
-    if (!x && !y) {
-        copy_block(to, to_stride, s, stride, width, height);
-    } else if (!y) {
-        bilinear_pass(to, to_stride, s, stride, 1, x, width, height);
-    } else if (!x) {
-        bilinear_pass(to, to_stride, s, stride, stride, y, width, height);
-    } else {
-        uint8_t between[(16 + 1) * 16];
-        bilinear_pass(between, 16, s, stride, 1, x, width, height + 1);
-        bilinear_pass(to, to_stride, between, 16, 16, y, width, height);
-    }
-}
-
-XC_FOR_BLOCK_SIZES(XC_MAKE_INTER)
+#include "vp8/dsp/predict_inter.h"
 
 /* ---- Intra prediction ---------------------------------------------------------------------- */
 
@@ -224,13 +181,8 @@ static void true_motion(uint8_t *to, ptrdiff_t stride, const uint8_t *above, con
     }
 }
 
-#define SET_INTER(name, width, height)                                                             \
-    dsp->six_tap[i] = six_tap_##name;                                                              \
-    dsp->bilinear[i++] = bilinear_##name;
-
 void xc_predict_init_neon(struct xc_dsp *dsp)
 {
-    int i = 0;
-    XC_FOR_BLOCK_SIZES(SET_INTER)
+    set_inter(dsp);
     dsp->true_motion = true_motion;
 }

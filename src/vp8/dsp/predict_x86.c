@@ -3,11 +3,8 @@
  * taps in pairs, which is what SSSE3's maddubs does; plain SSE2 has nothing better than C's.
  */
 #include <immintrin.h>
-#include <string.h>
 
-#include "vp8/dsp/dsp_c.h"
 #include "vp8/dsp/lanes_x86.h"
-#include "vp8/tables.h"
 
 /* ---- Inter prediction ---------------------------------------------------------------------- */
 
@@ -56,13 +53,15 @@ XC_INLINE __m128i load_around(const uint8_t *s, int width)
     return _mm_unpacklo_epi64(load8(s - 2), width == 8 ? load8(s + 3) : load4(s + 3));
 }
 
+/* Where in these the pairs of taps apply. */
+#define NEAR_PAIRS _mm_setr_epi8(1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 11, 11, 12)
+#define FAR_PAIRS _mm_setr_epi8(3, 4, 4, 5, 5, 6, 6, 7, 7, 11, 11, 12, 12, 13, 13, 14)
+#define OUTER_PAIRS _mm_setr_epi8(0, 5, 1, 6, 2, 7, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15)
+
 XC_INLINE __m128i across8(const struct taps *taps, __m128i around)
 {
-    const __m128i near = _mm_setr_epi8(1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 11, 11, 12);
-    const __m128i far = _mm_setr_epi8(3, 4, 4, 5, 5, 6, 6, 7, 7, 11, 11, 12, 12, 13, 13, 14);
-    const __m128i outer = _mm_setr_epi8(0, 5, 1, 6, 2, 7, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-    return apply(taps, _mm_shuffle_epi8(around, near), _mm_shuffle_epi8(around, far),
-                 _mm_shuffle_epi8(around, outer));
+    return apply(taps, _mm_shuffle_epi8(around, NEAR_PAIRS), _mm_shuffle_epi8(around, FAR_PAIRS),
+                 _mm_shuffle_epi8(around, OUTER_PAIRS));
 }
 
 #ifdef __AVX2__
@@ -102,6 +101,20 @@ XC_INLINE void across16(const struct wide_taps *taps, uint8_t *to, const uint8_t
                              _mm256_shuffle_epi8(around, outer));
     _mm_storeu_si128((__m128i *)to, _mm_packus_epi16(_mm256_castsi256_si128(sum),
                                                      _mm256_extracti128_si256(sum, 1)));
+}
+
+/* Two rows of 8 or 4 samples, one in each lane. */
+XC_INLINE void across_two(const struct wide_taps *taps, uint8_t *to, ptrdiff_t to_stride,
+                          const uint8_t *s, ptrdiff_t stride, int width)
+{
+    __m256i around = _mm256_set_m128i(load_around(s + stride, width), load_around(s, width));
+    __m256i sum =
+        apply_wide(taps, _mm256_shuffle_epi8(around, _mm256_broadcastsi128_si256(NEAR_PAIRS)),
+                   _mm256_shuffle_epi8(around, _mm256_broadcastsi128_si256(FAR_PAIRS)),
+                   _mm256_shuffle_epi8(around, _mm256_broadcastsi128_si256(OUTER_PAIRS)));
+    sum = _mm256_packus_epi16(sum, sum);
+    store(to, _mm256_castsi256_si128(sum), width);
+    store(to + to_stride, _mm256_extracti128_si256(sum, 1), width);
 }
 
 /* Two rows, one in each lane, from `s` on. */
@@ -145,27 +158,40 @@ XC_INLINE void down_wide(const struct taps *narrow, uint8_t *to, ptrdiff_t to_st
 }
 #endif
 
+#ifdef __AVX2__
+XC_INLINE void six_tap_across(const struct taps *narrow, uint8_t *to, ptrdiff_t to_stride,
+                              const uint8_t *s, ptrdiff_t stride, int width, int height)
+{
+    struct wide_taps taps = widen(narrow);
+    int y = 0;
+    if (width == 16) {
+        for (; y < height; y++)
+            across16(&taps, to + y * to_stride, s + y * stride);
+        return;
+    }
+    for (; y + 1 < height; y += 2)
+        across_two(&taps, to + y * to_stride, to_stride, s + y * stride, stride, width);
+    if (y < height) {
+        __m128i sum = across8(narrow, load_around(s + y * stride, width));
+        store(to + y * to_stride, _mm_packus_epi16(sum, sum), width);
+    }
+}
+#else
 XC_INLINE void six_tap_across(const struct taps *taps, uint8_t *to, ptrdiff_t to_stride,
                               const uint8_t *s, ptrdiff_t stride, int width, int height)
 {
-#ifdef __AVX2__
-    struct wide_taps wide = widen(taps);
-#endif
     for (int y = 0; y < height; y++, to += to_stride, s += stride) {
         if (width == 16) {
-#ifdef __AVX2__
-            across16(&wide, to, s);
-#else
             __m128i left = across8(taps, load_around(s, 8));
             __m128i right = across8(taps, load_around(s + 8, 8));
             _mm_storeu_si128((__m128i *)to, _mm_packus_epi16(left, right));
-#endif
         } else {
             __m128i sum = across8(taps, load_around(s, width));
             store(to, _mm_packus_epi16(sum, sum), width);
         }
     }
 }
+#endif
 
 /* Eight lanes of neighbours in a column: those of a row, or four of a row and four of the next. */
 XC_INLINE __m128i load_lanes(const uint8_t *s, ptrdiff_t stride, int width)
@@ -205,32 +231,6 @@ XC_INLINE void six_tap_down(const struct taps *taps, uint8_t *to, ptrdiff_t to_s
 #endif
 }
 
-XC_INLINE void copy_block(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride,
-                          int width, int height)
-{
-    for (int y = 0; y < height; y++)
-        memcpy(to + y * to_stride, s + y * stride, (size_t)width);
-}
-
-XC_INLINE void six_tap(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride, int x,
-                       int y, int width, int height)
-{
-    if (!x && !y) {
-        copy_block(to, to_stride, s, stride, width, height);
-        return;
-    }
-    struct taps across = load_taps(xc_six_tap_filters[x]), down = load_taps(xc_six_tap_filters[y]);
-    if (!y) {
-        six_tap_across(&across, to, to_stride, s, stride, width, height);
-    } else if (!x) {
-        six_tap_down(&down, to, to_stride, s, stride, width, height);
-    } else {
-        uint8_t between[(16 + 5) * 16]; /* rows -2 .. height + 2 */
-        six_tap_across(&across, between, 16, s - 2 * stride, stride, width, height + 5);
-        six_tap_down(&down, to, to_stride, between + 2 * 16, 16, width, height);
-    }
-}
-
 /* One pass of the bilinear filter along the direction in which neighbours are `step` apart. */
 XC_INLINE void bilinear_pass(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride,
                              ptrdiff_t step, int fraction, int width, int height)
@@ -247,33 +247,7 @@ XC_INLINE void bilinear_pass(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s,
     }
 }
 
-XC_INLINE void bilinear(uint8_t *to, ptrdiff_t to_stride, const uint8_t *s, ptrdiff_t stride, int x,
-                        int y, int width, int height)
-{
-    if (!x && !y) {
-        copy_block(to, to_stride, s, stride, width, height);
-    } else if (!y) {
-        bilinear_pass(to, to_stride, s, stride, 1, x, width, height);
-    } else if (!x) {
-        bilinear_pass(to, to_stride, s, stride, stride, y, width, height);
-    } else {
-        uint8_t between[(16 + 1) * 16];
-        bilinear_pass(between, 16, s, stride, 1, x, width, height + 1);
-        bilinear_pass(to, to_stride, between, 16, 16, y, width, height);
-    }
-}
-
-XC_FOR_BLOCK_SIZES(XC_MAKE_INTER)
-
-#define SET_INTER(name, width, height)                                                             \
-    dsp->six_tap[i] = six_tap_##name;                                                              \
-    dsp->bilinear[i++] = bilinear_##name;
-
-static void set_inter(struct xc_dsp *dsp)
-{
-    int i = 0;
-    XC_FOR_BLOCK_SIZES(SET_INTER)
-}
+#include "vp8/dsp/predict_inter.h"
 #endif
 
 /* ---- Intra prediction ---------------------------------------------------------------------- */

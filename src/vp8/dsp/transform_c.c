@@ -18,7 +18,7 @@ static inline int times_cosine(int x)
 
 /* RFC 6386 section 14.3: columns, then rows. Between the passes values are kept in 16 bits, which
  * decoders rely on for coefficients that no encoder makes. */
-void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
+static void inverse_dct_add(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
 {
     int16_t between[16];
     for (int i = 0; i < 4; i++) {
@@ -60,7 +60,7 @@ static void inverse_dct_add_dc4(const int16_t dc[4], uint8_t *to, ptrdiff_t stri
 }
 
 /* RFC 6386 section 14.3: the Walsh-Hadamard transform of the luma DCs. */
-void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16])
+static void inverse_wht(const int16_t input[16], int16_t dc[16])
 {
     int16_t between[16];
     for (int i = 0; i < 4; i++) {
@@ -160,14 +160,17 @@ static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_
     return mask;
 }
 
+void xc_inverse_dct_add_c(const int16_t coefficient[16], uint8_t *to, ptrdiff_t stride)
+{
+    inverse_dct_add(coefficient, to, stride);
+}
+
+void xc_inverse_wht_c(const int16_t input[16], int16_t dc[16])
+{
+    inverse_wht(input, dc);
+}
+
 void xc_transform_init_c(struct xc_dsp *dsp)
 {
-    dsp->inverse_dct_add = xc_inverse_dct_add_c;
-    dsp->inverse_dct_add_dc = inverse_dct_add_dc;
-    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
-    dsp->inverse_wht = xc_inverse_wht_c;
-    dsp->forward_dct = forward_dct;
-    dsp->forward_dct4 = forward_dct4;
-    dsp->forward_wht = forward_wht;
-    dsp->coded_blocks = coded_blocks;
+    XC_SET_TRANSFORMS(dsp);
 }

@@ -218,6 +218,50 @@ static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride
 
 /* ---- Quantization -------------------------------------------------------------------------- */
 
+/* The DCs of blocks 0, 4, 8 and 12, counted from `coefficient` on. */
+XC_INLINE int16x4_t load_column_of_dcs(const int16_t *coefficient)
+{
+    int16x4_t column = vld1_dup_s16(coefficient);
+    column = vld1_lane_s16(coefficient + 64, column, 1);
+    column = vld1_lane_s16(coefficient + 128, column, 2);
+    return vld1_lane_s16(coefficient + 192, column, 3);
+}
+
+/* x / 8 rounded to the nearest, halves towards zero. */
+XC_INLINE int16x4_t eighths(int32x4_t x)
+{
+    x = vsubq_s32(x, vshrq_n_s32(x, 31));
+    return vmovn_s32(vshrq_n_s32(vaddq_s32(x, vdupq_n_s32(3)), 3));
+}
+
+static void forward_wht(const int16_t *coefficient, int16_t output[16])
+{
+    int16x4_t column[4];
+    for (int i = 0; i < 4; i++)
+        column[i] = load_column_of_dcs(coefficient + 16 * i);
+    int32x4_t a = vshlq_n_s32(vaddl_s16(column[0], column[2]), 2);
+    int32x4_t b = vshlq_n_s32(vsubl_s16(column[0], column[2]), 2);
+    int32x4_t c = vshlq_n_s32(vsubl_s16(column[1], column[3]), 2);
+    int32x4_t d = vshlq_n_s32(vaddl_s16(column[1], column[3]), 2);
+    /* One more where a is not 0: a mask of ones is -1. */
+    int32x4_t first = vsubq_s32(vaddq_s32(a, d), vreinterpretq_s32_u32(vtstq_s32(a, a)));
+    int32x4x2_t even = vtrnq_s32(first, vaddq_s32(b, c));
+    int32x4x2_t odd = vtrnq_s32(vsubq_s32(b, c), vsubq_s32(a, d));
+    int32x4_t row[4];
+    for (int i = 0; i < 2; i++) {
+        row[i] = vcombine_s32(vget_low_s32(even.val[i]), vget_low_s32(odd.val[i]));
+        row[2 + i] = vcombine_s32(vget_high_s32(even.val[i]), vget_high_s32(odd.val[i]));
+    }
+    a = vaddq_s32(row[0], row[2]);
+    b = vsubq_s32(row[0], row[2]);
+    c = vsubq_s32(row[1], row[3]);
+    d = vaddq_s32(row[1], row[3]);
+    vst1_s16(output, eighths(vaddq_s32(a, d)));
+    vst1_s16(output + 4, eighths(vaddq_s32(b, c)));
+    vst1_s16(output + 8, eighths(vsubq_s32(b, c)));
+    vst1_s16(output + 12, eighths(vsubq_s32(a, d)));
+}
+
 static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_t least[16])
 {
     int16x8_t upper = vld1q_s16(least), lower = vld1q_s16(least + 8);
@@ -232,11 +276,5 @@ static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_
 
 void xc_transform_init_neon(struct xc_dsp *dsp)
 {
-    dsp->inverse_dct_add = inverse_dct_add;
-    dsp->inverse_dct_add_dc = inverse_dct_add_dc;
-    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
-    dsp->inverse_wht = inverse_wht;
-    dsp->forward_dct = forward_dct;
-    dsp->forward_dct4 = forward_dct4;
-    dsp->coded_blocks = coded_blocks;
+    XC_SET_TRANSFORMS(dsp);
 }

@@ -289,6 +289,46 @@ static void forward_dct4(const uint8_t *const source[2], ptrdiff_t source_stride
 XC_MAKE_FORWARD_DCT4
 #endif
 
+/* The DCs of blocks 0, 4, 8 and 12, counted from `coefficient` on. */
+XC_INLINE __m128i load_column_of_dcs(const int16_t *coefficient)
+{
+    return _mm_setr_epi16(coefficient[0], coefficient[64], coefficient[128], coefficient[192], 0, 0,
+                          0, 0);
+}
+
+/* x / 8 rounded to the nearest, halves towards zero. */
+XC_INLINE __m128i eighths(__m128i x)
+{
+    x = _mm_sub_epi32(x, _mm_srai_epi32(x, 31));
+    return _mm_srai_epi32(_mm_add_epi32(x, _mm_set1_epi32(3)), 3);
+}
+
+/* The first pass stays within 16 bits, as no DC is beyond 2040; the second one has 32. */
+static void forward_wht(const int16_t *coefficient, int16_t output[16])
+{
+    __m128i column01 =
+        _mm_unpacklo_epi64(load_column_of_dcs(coefficient), load_column_of_dcs(coefficient + 16));
+    __m128i column23 = _mm_unpacklo_epi64(load_column_of_dcs(coefficient + 32),
+                                          load_column_of_dcs(coefficient + 48));
+    __m128i ad = _mm_slli_epi16(_mm_add_epi16(column01, column23), 2);
+    __m128i bc = _mm_slli_epi16(_mm_sub_epi16(column01, column23), 2);
+    __m128i none = _mm_cmpeq_epi16(ad, _mm_setzero_si128());
+    __m128i da = swap_halves(ad), cb = swap_halves(bc);
+    /* In the lower halves: one more where a is not 0. */
+    __m128i column0 = _mm_add_epi16(_mm_add_epi16(ad, da), _mm_add_epi16(none, _mm_set1_epi16(1)));
+    __m128i even = _mm_unpacklo_epi16(column0, _mm_add_epi16(bc, cb));
+    __m128i odd = _mm_unpacklo_epi16(_mm_sub_epi16(bc, cb), _mm_sub_epi16(ad, da));
+    __m128i row01 = _mm_unpacklo_epi32(even, odd), row23 = _mm_unpackhi_epi32(even, odd);
+    __m128i row02 = _mm_unpacklo_epi16(row01, row23), row13 = _mm_unpackhi_epi16(row01, row23);
+    __m128i plus = _mm_set1_epi16(1), minus = _mm_set1_epi32(-65536 + 1);
+    __m128i a = _mm_madd_epi16(row02, plus), b = _mm_madd_epi16(row02, minus);
+    __m128i c = _mm_madd_epi16(row13, minus), d = _mm_madd_epi16(row13, plus);
+    store_block(
+        (struct block){_mm_packs_epi32(eighths(_mm_add_epi32(a, d)), eighths(_mm_add_epi32(b, c))),
+                       _mm_packs_epi32(eighths(_mm_sub_epi32(b, c)), eighths(_mm_sub_epi32(a, d)))},
+        output);
+}
+
 /* ---- Quantization -------------------------------------------------------------------------- */
 
 #ifdef __AVX2__
@@ -329,11 +369,5 @@ static uint32_t coded_blocks(const int16_t *coefficient, int count, const int16_
 
 void XC_AT_LEVEL(xc_transform_init)(struct xc_dsp *dsp)
 {
-    dsp->inverse_dct_add = inverse_dct_add;
-    dsp->inverse_dct_add_dc = inverse_dct_add_dc;
-    dsp->inverse_dct_add_dc4 = inverse_dct_add_dc4;
-    dsp->inverse_wht = inverse_wht;
-    dsp->forward_dct = forward_dct;
-    dsp->forward_dct4 = forward_dct4;
-    dsp->coded_blocks = coded_blocks;
+    XC_SET_TRANSFORMS(dsp);
 }
