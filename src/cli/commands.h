@@ -15,6 +15,7 @@ extern const struct option encode_options_taken[], run_options_taken[], coordina
     jobs_options_taken[];
 
 int command_encode(int argc, char **argv);
+int command_split(int argc, char **argv);
 int command_task(int argc, char **argv);
 /* Loads what this task will need; says nothing where that fails, which the task does. */
 void command_task_prepare(int argc, char **argv);

@@ -84,10 +84,9 @@ static void usage(void)
     printf(
         "usage: excamera encode INPUT -o OUTPUT [OPTIONS]\n"
         "\n"
-        "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, a file or a URL, "
-        "or\n"
-        "- for Y4M on standard input. OUTPUT ends in .webm (with sound) or .ivf, or is - for WebM\n"
-        "on standard output.\n"
+        "Encodes a film as VP8. INPUT is any film that FFmpeg's libraries read, a file or a URL,\n"
+        "a folder that `excamera split` has made, or - for Y4M on standard input. OUTPUT ends in\n"
+        ".webm (with sound) or .ivf, or is - for WebM on standard output.\n"
         "\n"
         "  -o, --output FILE      where the film goes\n"
         "  -N, --chunk FRAMES     frames in a chunk (6); chunks are encoded all at once\n"
@@ -182,6 +181,9 @@ static bool take_flag(int id, struct command_line *line)
 static bool take_option(int id, struct command_line *line)
 {
     struct encode_options *encode = &line->encode;
+    if (id == 'N' || id == 'x' || id == OPTION_START || id == OPTION_FRAMES ||
+        id == OPTION_NO_SCENE_CUT)
+        encode->cut_chosen = true;
     if (engine_choice_has(id))
         return engine_choice_take(&line->engine, id, optarg);
     switch (id) {

@@ -138,7 +138,7 @@ static int copy_stream(int from, int to)
 }
 
 /* A source that is run again reads the film again: what can be read only once becomes a file. */
-static int copy_film(const char *input, const char *path, struct error *error)
+int encode_files_copy(const char *input, const char *path, struct error *error)
 {
     int from = strcmp(input, "-") == 0 ? STDIN_FILENO : open(input, O_RDONLY | O_CLOEXEC);
     int to = from >= 0 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
@@ -155,39 +155,97 @@ static int copy_film(const char *input, const char *path, struct error *error)
                     : 0;
 }
 
-/* "film", with the ending of the film's name where that is a plain one. */
-static void name_film(struct encode_files *files, const char *input)
+void encode_files_name(const char *input, char name[ENCODE_FILES_NAME])
 {
     const char *dot = strrchr(input, '.');
     size_t length = dot != NULL ? strlen(dot) : 0;
-    bool plain = length > 1 && length < sizeof files->film - strlen("film");
+    bool plain = length > 1 && length < ENCODE_FILES_NAME - strlen("film");
     for (size_t i = 1; i < length && plain; i++)
         plain = isalnum((unsigned char)dot[i]);
-    snprintf(files->film, sizeof files->film, "film%s", plain ? dot : "");
+    snprintf(name, ENCODE_FILES_NAME, "film%s", plain ? dot : "");
+}
+
+/* ---- A film that was cut beforehand --------------------------------------------------------- */
+
+static bool is_cut(const char *input)
+{
+    size_t length = strlen(input);
+    char path[PATH_MAX];
+    if (store_is_remote(input))
+        return input[length - 1] == '/';
+    snprintf(path, sizeof path, "%s/%s", input, CHUNKS_FILE);
+    return access(path, F_OK) == 0;
+}
+
+/* Brings the list here from S3; `path` says where. */
+static int bring_list(const struct encode_files *files, char path[PATH_MAX], struct error *error)
+{
+    int folder = open(files->folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct store_file file = {folder, CHUNKS_FILE};
+    char *url;
+    if (folder < 0 || asprintf(&url, "%s%s", files->chunks, CHUNKS_FILE) < 0)
+        return error_set(error, -errno, "%s: %s", files->folder.path, strerror(errno));
+    snprintf(path, PATH_MAX, "%s/%s", files->folder.path, CHUNKS_FILE);
+    int code = objects_get(url, &file, error);
+    close(folder);
+    free(url);
+    return code;
+}
+
+static int open_cut(struct encode_files *files, const char *input, struct error *error)
+{
+    bool remote = store_is_remote(input);
+    char path[PATH_MAX], *real = remote ? strdup(input) : realpath(input, NULL);
+    int code = real != NULL ? 0 : error_set(error, -errno, "%s: %s", input, strerror(errno));
+    if (code == 0 && asprintf(&files->chunks, "%s%s", real, remote ? "" : "/") < 0) {
+        files->chunks = NULL;
+        code = error_set(error, -ENOMEM, "out of memory");
+    }
+    free(real);
+    if (code == 0 && remote)
+        code = bring_list(files, path, error);
+    else if (code == 0)
+        snprintf(path, sizeof path, "%s%s", files->chunks, CHUNKS_FILE);
+    if (code == 0)
+        code = chunks_read(path, &files->cut, &files->cut_info, error);
+    if (code < 0)
+        return code;
+    bool sound = files->cut.film[0] != '\0';
+    files->is_object = remote && sound;
+    snprintf(files->film, sizeof files->film, "%.*s", ENCODE_FILES_NAME - 1,
+             sound ? files->cut.film : "film");
+    if (asprintf(&files->input, "%s%s", sound ? files->chunks : "", files->cut.film) >= 0)
+        return 0;
+    files->input = NULL;
+    return error_set(error, -ENOMEM, "out of memory");
 }
 
 static int open_input(struct encode_files *files, const char *input, struct error *error)
 {
     struct stat status;
     bool is_stdin = strcmp(input, "-") == 0;
+    if (is_cut(input))
+        return open_cut(files, input, error);
     if (store_is_remote(input)) {
         files->is_object = true;
-        name_film(files, input);
+        encode_files_name(input, files->film);
         files->input = strdup(input);
         return files->input != NULL ? objects_url(input, &files->url, error)
                                     : error_set(error, -ENOMEM, "out of memory");
     }
     if (remote_is_url(input)) {
         files->is_url = true;
-        name_film(files, "film");
+        encode_files_name("film", files->film);
         files->input = strdup(input);
         return files->input != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
     }
     if (!is_stdin && stat(input, &status) != 0)
         return error_set(error, -errno, "%s: %s", input, strerror(errno));
     if (!is_stdin && S_ISDIR(status.st_mode))
-        return error_set(error, -EISDIR, "%s is a folder, not a film", input);
-    name_film(files, is_stdin ? "film.y4m" : input);
+        return error_set(error, -EISDIR,
+                         "%s is a folder, not a film, nor one that `excamera split` has made",
+                         input);
+    encode_files_name(is_stdin ? "film.y4m" : input, files->film);
     if (!is_stdin && S_ISREG(status.st_mode)) {
         files->input = strdup(input);
         return files->input != NULL ? 0 : error_set(error, -ENOMEM, "out of memory");
@@ -197,7 +255,7 @@ static int open_input(struct encode_files *files, const char *input, struct erro
         files->input = NULL;
         return error_set(error, -ENOMEM, "out of memory");
     }
-    return copy_film(input, files->input, error);
+    return encode_files_copy(input, files->input, error);
 }
 
 /* ---- All of them ----------------------------------------------------------------------------- */
@@ -277,6 +335,7 @@ void encode_files_close(struct encode_files *files, bool keep, struct error *err
     }
     free(files->input);
     free(files->url);
+    free(files->chunks);
     free(files->output);
     if (files->elsewhere && files->summary != NULL)
         unlink(files->summary);

@@ -83,20 +83,24 @@ static int64_t count_scans(const struct encode *encode)
 static void choose_settings(struct encode *encode)
 {
     const struct encode_options *options = encode->options;
-    choose(encode, "film", encode->files.film);
-    choose(encode, "frames_by", seeks(encode) ? "seeking" : "source");
+    const struct encode_files *files = &encode->files;
+    const struct chunks *cut = files->chunks != NULL ? &files->cut : NULL;
+    choose(encode, "film", files->film);
+    choose(encode, "frames_by", cut ? "chunks" : seeks(encode) ? "seeking" : "source");
     choose(encode, "source",
            encode->files.is_url                       ? encode->files.input
            : encode->files.is_object || seeks(encode) ? "reference:film.url"
                                                       : encode->files.film);
-    choose_number(encode, "scans", seeks(encode) ? count_scans(encode) : 1);
+    choose_number(encode, "scans", seeks(encode) && !cut ? count_scans(encode) : 1);
     choose(encode, "kind", encode->files.kind);
-    choose_number(encode, "start", options->start);
-    choose_number(encode, "frames", options->frames);
-    choose_number(encode, "chunk_frames", options->chunk_frames);
-    choose_number(encode, "batch_chunks", options->batch_chunks);
-    choose_flag(encode, "scene_cuts", options->scene_cuts);
-    choose_flag(encode, "sound", options->sound && strcmp(options->input, "-") != 0);
+    choose_number(encode, "start", cut ? cut->start : options->start);
+    choose_number(encode, "frames", cut ? cut->frames : options->frames);
+    choose_number(encode, "chunk_frames", cut ? cut->chunk_frames : options->chunk_frames);
+    choose_number(encode, "batch_chunks", cut ? cut->batch_chunks : options->batch_chunks);
+    choose_flag(encode, "scene_cuts", cut ? cut->scene_cuts : options->scene_cuts);
+    choose_flag(encode, "sound",
+                options->sound && strcmp(options->input, "-") != 0 &&
+                    (!cut || cut->film[0] != '\0'));
     choose_number(encode, "audio_bitrate", options->audio_bitrate);
     choose_number(encode, "quality", options->quality);
     choose_number(encode, "cpu_used", options->cpu_used);
@@ -109,8 +113,11 @@ static int load_job(struct encode *encode, struct error *error)
     int code =
         local_digest(encode_job_text, size, encode->choice, encode->choices, encode->digest, error);
     choose_number(encode, "time_limit",
-                  TASK_SECONDS + FRAME_SECONDS * encode->options->chunk_frames);
+                  TASK_SECONDS + FRAME_SECONDS * (encode->files.chunks != NULL
+                                                      ? encode->files.cut.chunk_frames
+                                                      : encode->options->chunk_frames));
     choose(encode, "input", encode->files.is_url ? "" : encode->files.input);
+    choose(encode, "chunks", encode->files.chunks != NULL ? encode->files.chunks : "");
     choose(encode, "output", encode->files.output);
     choose(encode, "summary", encode->files.summary);
     if (code == 0)
@@ -127,6 +134,16 @@ static int probe(struct encode *encode, struct error *error)
     struct input *input = NULL;
     struct xc_picture *picture = NULL;
     int64_t time_stamp;
+    if (encode->files.chunks != NULL) {
+        encode->input = encode->files.cut_info;
+        return encode->options->cut_chosen
+                   ? error_set(
+                         error, -EINVAL,
+                         "%s was cut by `excamera split`, which -N, -x, --start, --frames and "
+                         "--no-scene-cut are options of",
+                         encode->options->input)
+                   : 0;
+    }
     const char *film = encode->files.url != NULL ? encode->files.url : encode->files.input;
     int code = input_open(film, &input, error);
     if (code == 0)
@@ -163,6 +180,8 @@ static int64_t expected_frames(const struct encode *encode)
 {
     const struct encode_options *options = encode->options;
     int64_t left = encode->input.frames - options->start;
+    if (encode->files.chunks != NULL)
+        return encode->input.frames;
     if (left <= 0 || (options->frames > 0 && options->frames < left))
         left = options->frames;
     return left > encode->done || left == 0 ? left : encode->done;

@@ -30,7 +30,9 @@ struct encode_progress {
 };
 
 struct encode_options {
-    const char *input;  /* a film, s3://BUCKET/KEY, or "-" for Y4M on standard input */
+    const char *
+        input; /* a film, s3://BUCKET/KEY, "-" for Y4M on standard input; or what `excamera split` has made:
+                           a folder, or s3://BUCKET/PREFIX/ */
     const char *output; /* ends in .webm or .ivf; s3:// too; or "-" for WebM on standard output */
     bool overwrite;
     bool resume;       /* go on where an earlier run to the same output was left */
@@ -41,6 +43,7 @@ struct encode_options {
     int quality, cpu_used;
     int64_t start, frames; /* of the film: first frame from 0; at most, 0 for all */
     bool scene_cuts, sound;
+    bool cut_chosen;   /* how the film is cut was said, and is not as ever */
     int audio_bitrate; /* bits per second; 0 for a default by the number of channels */
     int workers,
         slots; /* worker processes, and tasks that each runs at once; elsewhere 0: as many as

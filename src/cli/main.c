@@ -18,6 +18,7 @@ struct command {
 static const struct command commands[] = {
     {"encode", command_encode, "encode a film as VP8, in many small pieces at once",
      encode_options_taken},
+    {"split", command_split, "cut a film into raw chunks, which can be encoded like a film", NULL},
     {"run", command_run, "run a job of any kind that a file describes", run_options_taken},
     {"task", command_task, "run one step of an encode by hand", NULL},
     {"vp8", command_vp8, "decode VP8 streams and look into their frames", NULL},

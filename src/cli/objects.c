@@ -11,13 +11,25 @@
 
 enum { LOOK_MS = 100, PLACE_SIZE = 1024 };
 
-enum step { STEP_MISSING, STEP_THERE, STEP_URL, STEP_REMOVE, STEP_OVER };
+enum step {
+    STEP_GET,
+    STEP_MISSING,
+    STEP_THERE,
+    STEP_URL,
+    STEP_PUT,
+    STEP_DELETE,
+    STEP_ADOPT,
+    STEP_REMOVE,
+    STEP_OVER
+};
 
 /* The steps of one errand, one after the other. */
 struct errand {
     const enum step *step;
     const char *key;
-    char *url; /* of the object */
+    struct store_file file;
+    struct store_identity identity; /* of what was put */
+    char *url;                      /* of the object */
     uv_loop_t loop;
     uv_timer_t timer;
     struct store *store;
@@ -43,6 +55,8 @@ static void on_done(void *opaque, const struct store_result *result)
     enum step step = *errand->step++;
     errand->operation = NULL;
     errand->error = result->error;
+    if (step == STEP_PUT)
+        errand->identity = result->identity;
     if (step == STEP_URL && result->error.code == 0 && (errand->url = strdup(result->url)) == NULL)
         error_set(&errand->error, -ENOMEM, "out of memory");
     if (step == STEP_MISSING && result->error.code == -ENOENT)
@@ -61,7 +75,18 @@ static int begin(struct errand *errand)
     struct store *store = errand->store;
     struct store_operation **operation = &errand->operation;
     const struct store_url url = {.key = errand->key};
+    const struct store_get get = {.key = errand->key, .to = errand->file, .length = STORE_TO_END};
+    const struct store_put put = {.from = errand->file, .key = errand->key, .attempt = 1};
     switch (*errand->step) {
+    case STEP_GET:
+        return store_get(store, &get, on_done, errand, operation, &errand->error);
+    case STEP_PUT:
+        return store_put(store, &put, on_done, errand, operation, &errand->error);
+    case STEP_DELETE:
+        return store_delete(store, errand->key, on_done, errand, operation, &errand->error);
+    case STEP_ADOPT:
+        return store_adopt(store, errand->key, 1, &errand->identity, on_done, errand, operation,
+                           &errand->error);
     case STEP_MISSING:
     case STEP_THERE:
         return store_stat(store, errand->key, on_done, errand, operation, &errand->error);
@@ -86,10 +111,12 @@ static void on_time(uv_timer_t *timer)
 }
 
 /* `url` is what STEP_URL finds; NULL where there is no such step. */
-static int run(const char *place, const enum step *steps, const char *key, char **url,
-               struct error *error)
+static int run(const char *place, const enum step *steps, const char *key,
+               const struct store_file *file, char **url, struct error *error)
 {
     struct errand errand = {.step = steps, .key = key};
+    if (file != NULL)
+        errand.file = *file;
     int code = uv_loop_init(&errand.loop);
     if (code < 0)
         return error_set(error, code, "cannot start: %s", uv_strerror(code));
@@ -115,13 +142,14 @@ static int run(const char *place, const enum step *steps, const char *key, char 
 
 /* ---- films --------------------------------------------------------------------------------- */
 
-static int run_with(const char *url, const enum step *steps, char **link, struct error *error)
+static int run_with(const char *url, const enum step *steps, const struct store_file *file,
+                    char **link, struct error *error)
 {
     char *place;
     const char *key;
     int code = store_split(url, &place, &key, error);
     if (code == 0)
-        code = run(place, steps, key, link, error);
+        code = run(place, steps, key, file, link, error);
     free(place);
     return code;
 }
@@ -129,14 +157,26 @@ static int run_with(const char *url, const enum step *steps, char **link, struct
 int objects_url(const char *url, char **link, struct error *error)
 {
     static const enum step steps[] = {STEP_THERE, STEP_URL, STEP_OVER};
-    return run_with(url, steps, link, error);
+    return run_with(url, steps, NULL, link, error);
 }
 
 int objects_check(const char *url, bool overwrite, struct error *error)
 {
     static const enum step steps[] = {STEP_MISSING, STEP_OVER};
-    int code = run_with(url, steps, NULL, error);
+    int code = run_with(url, steps, NULL, NULL, error);
     return code == -EEXIST && overwrite ? 0 : code;
+}
+
+int objects_get(const char *url, const struct store_file *file, struct error *error)
+{
+    static const enum step steps[] = {STEP_GET, STEP_OVER};
+    return run_with(url, steps, file, NULL, error);
+}
+
+int objects_put(const struct store_file *file, const char *url, struct error *error)
+{
+    static const enum step steps[] = {STEP_PUT, STEP_DELETE, STEP_ADOPT, STEP_OVER};
+    return run_with(url, steps, file, NULL, error);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -196,7 +236,7 @@ int objects_remove(const char *place, struct error *error)
     const char *slash = strrchr(place, '/');
     snprintf(parent, sizeof parent, "%.*s", (int)(slash - place), place);
     snprintf(name, sizeof name, "%s/", slash + 1);
-    return run(parent, steps, name, NULL, error);
+    return run(parent, steps, name, NULL, NULL, error);
 }
 
 void objects_set_endpoint(const char *url)

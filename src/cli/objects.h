@@ -1,4 +1,4 @@
-/* Objects of remote stores that a command itself looks at or removes: it waits for each of these. All end
+/* Objects of remote stores that a command itself brings, looks at or removes: it waits for each of these. All end
  * with -ECANCELED after a signal that local_catch_signals() catches. Films are s3://BUCKET/KEY. */
 #ifndef CLI_OBJECTS_H
 #define CLI_OBJECTS_H
@@ -6,8 +6,13 @@
 #include <stdbool.h>
 
 #include "cli/local.h"
+#include "store/store.h"
 #include "util/error.h"
 
+/* Brings an object to a file. */
+int objects_get(const char *url, const struct store_file *file, struct error *error);
+/* Makes a file the object, which is there only when all of it is; what was there is replaced. */
+int objects_put(const struct store_file *file, const char *url, struct error *error);
 /* An http(s) URL by which the film can be read for an hour; to be freed. */
 int objects_url(const char *url, char **link, struct error *error);
 /* -EEXIST where the object is there and may not be replaced; else what the store says, so that what cannot be

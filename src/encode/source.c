@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "encode/files.h"
 #include "encode/reader.h"
 #include "encode/tasks.h"
 #include "encode/times.h"
@@ -32,13 +31,6 @@ static void remove_files(const struct handover *files)
     unlink(files->times);
 }
 
-static int write_place(const char *path, const struct plan_chunk *plan, struct error *error)
-{
-    json_t *json = json_pack("{s:i, s:b, s:i}", "position", plan->index, "last_of_batch",
-                             plan->last, "pictures", plan->frames);
-    return files_write_json(path, json, error);
-}
-
 /* Waits at the points that hand the chunk over. What joins the film comes first: of a chunk that is
  * done it may be all that is still wanted. */
 static int hand_over(const struct handover *files, const struct times *times, bool wanted,
@@ -50,7 +42,7 @@ static int hand_over(const struct handover *files, const struct times *times, bo
         code = await_point("times", number, error);
     if (code < 0 || !wanted)
         return code;
-    code = write_place(files->place, &times->chunk.plan, error);
+    code = times_write_place(files->place, &times->chunk.plan, error);
     if (code >= 0)
         code = await_point("wanted", number, error);
     if (code >= 0)

@@ -23,6 +23,7 @@ struct task_options {
     const char *made_for;     /* the state before the chunk when it was encoded */
     const char *place;        /* where a raw chunk lies in the film: as task_plan() writes it */
     const char *segments;     /* parts of the film to measure: likewise */
+    const char *chunks;       /* the list of a film that was cut beforehand: chunks.h */
     const char *out_raw;      /* written */
     const char *out_measures; /* written */
     const char *out_chunk;    /* written */
@@ -81,6 +82,10 @@ int task_source(const struct task_options *options, struct error *error);
  * after the last one at `end K+1`. All these files are removed. Where the answer to `needed K` is "done", there is no
  * place-K.json. segments.h says what is in the files. */
 int task_plan(const struct task_options *options, struct error *error);
+
+/* chunks. Hands out the places and times of a film that was cut beforehand: as task_plan(), but that nothing is
+ * measured. */
+int task_chunks(const struct task_options *options, struct error *error);
 
 /* source, segments -> out_measures. */
 int task_scan(const struct task_options *options, struct error *error);

@@ -1,7 +1,6 @@
 #include "encode/times.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,7 +27,7 @@ static json_t *pack_times(const struct raw_chunk *chunk)
     return list;
 }
 
-static json_t *pack(const struct times *times)
+json_t *times_pack(const struct times *times)
 {
     const struct input_info *info = &times->info;
     const struct video_format *format = &info->format;
@@ -49,7 +48,14 @@ static json_t *pack(const struct times *times)
 
 int times_write(const char *path, const struct times *times, struct error *error)
 {
-    return files_write_json(path, pack(times), error);
+    return files_write_json(path, times_pack(times), error);
+}
+
+int times_write_place(const char *path, const struct plan_chunk *plan, struct error *error)
+{
+    json_t *json = json_pack("{s:i, s:b, s:i}", "position", plan->index, "last_of_batch",
+                             plan->last, "pictures", plan->frames);
+    return files_write_json(path, json, error);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */
@@ -130,6 +136,18 @@ int times_read(const char *path, struct times *times, struct error *error)
     if (json == NULL)
         return broken(path, failure.text, error);
     int code = unpack(path, json, times, error);
+    json_decref(json);
+    return code;
+}
+
+int times_parse(const char *text, struct times *times, struct error *error)
+{
+    json_error_t failure;
+    *times = (struct times){0};
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &failure);
+    if (json == NULL)
+        return broken("a line", failure.text, error);
+    int code = unpack("a line", json, times, error);
     json_decref(json);
     return code;
 }

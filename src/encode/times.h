@@ -12,6 +12,7 @@
 #ifndef ENCODE_TIMES_H
 #define ENCODE_TIMES_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "encode/reader.h"
@@ -26,8 +27,14 @@ struct times {
     struct raw_chunk chunk; /* all but plan.first_frame; whoever read it frees chunk.time */
 };
 
+/* The object; NULL for want of memory. */
+json_t *times_pack(const struct times *times);
+/* A chunk's place in its batch, {"position": 0, "last_of_batch": false, "pictures": 6}, likewise. */
+int times_write_place(const char *path, const struct plan_chunk *plan, struct error *error);
 /* Replaces what is at `path`, when complete. */
 int times_write(const char *path, const struct times *times, struct error *error);
+/* Of a line of text; `times->chunk.time` is to be freed where it succeeds. */
+int times_parse(const char *text, struct times *times, struct error *error);
 /* It is an error when the file is not what times_write() makes. */
 int times_read(const char *path, struct times *times, struct error *error);
 

@@ -11,12 +11,24 @@ struct link {
     struct store *store; /* its bucket, opened when the first URL is wanted */
 };
 
+/* What of `key` is the name in the input, a folder; "" where it is the input itself, NULL: neither. */
+static const char *name_in(const struct job_transfer *input, const char *key)
+{
+    size_t length = strlen(input->key), size = strlen(input->file);
+    bool folder = size > 0 && input->file[size - 1] == '/';
+    if (!store_is_remote(input->file) || strncmp(input->key, key, length) != 0)
+        return NULL;
+    if (folder)
+        return key[length] == '/' ? key + length + 1 : NULL;
+    return key[length] == '\0' ? "" : NULL;
+}
+
 /* The place among the inputs; -1: it is none that lies elsewhere. */
 static int find(const struct coordinator_job *job, const char *key)
 {
     const struct job *what = job->options.job;
     for (int i = 0; i < what->inputs; i++)
-        if (store_is_remote(what->input[i].file) && strcmp(what->input[i].key, key) == 0)
+        if (name_in(&what->input[i], key) != NULL)
             return i;
     return -1;
 }
@@ -54,19 +66,21 @@ void coordinator_link_known(void *opaque, int input, const char *tag)
 int coordinator_link_url(struct coordinator_job *job, const char *key, store_done *done,
                          void *opaque, struct error *error)
 {
-    int input = find(job, key), code;
+    int input = find(job, key);
+    const struct job_transfer *from = &job->options.job->input[input];
     struct link *link = link_at(job, input);
     const char *name;
-    char *place;
-    if (link == NULL)
+    char *place, *object = NULL;
+    if (link == NULL || asprintf(&object, "%s%s", from->file, name_in(from, key)) < 0)
         return error_set(error, -ENOMEM, "out of memory");
-    code = store_split(job->options.job->input[input].file, &place, &name, error);
+    int code = store_split(object, &place, &name, error);
     if (code == 0 && link->store == NULL)
         code = store_open(job->coordinator->loop, place, &link->store, error);
     const struct store_url what = {.key = name};
     if (code == 0)
         code = store_url(link->store, &what, done, opaque, NULL, error);
     free(place);
+    free(object);
     return code;
 }
 

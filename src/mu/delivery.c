@@ -34,7 +34,7 @@ void delivery_cancel(struct delivery *delivery)
         store_cancel(delivery->operation);
 }
 
-/* ---- One after the other ------------------------------------------------------------------- */
+/* ---- One file ------------------------------------------------------------------------------ */
 
 /* Opens the folder that `path` lies in; `*name` is what it is called there. */
 static int open_folder(const char *path, const char **name, struct error *error)
@@ -50,14 +50,67 @@ static int open_folder(const char *path, const char **name, struct error *error)
     return descriptor < 0 ? error_set(error, -code, "%s: %s", path, strerror(code)) : descriptor;
 }
 
+/* ---- Folders ------------------------------------------------------------------------------- */
+
+static bool is_folder(const char *file)
+{
+    size_t length = strlen(file);
+    return length > 0 && file[length - 1] == '/';
+}
+
+static int is_file(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && store_is_final_key(entry->d_name) &&
+           (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN);
+}
+
+static void close_folder(struct delivery *delivery)
+{
+    for (int i = 0; i < delivery->entries; i++)
+        free(delivery->entry[i]);
+    free(delivery->entry);
+    delivery->entry = NULL;
+    delivery->entries = delivery->entry_at = 0;
+}
+
+static int open_entries(struct delivery *delivery, const char *path, struct error *error)
+{
+    delivery->entries = scandir(path, &delivery->entry, is_file, alphasort);
+    if (delivery->entries > 0)
+        return 0;
+    int code = delivery->entries < 0 ? -errno : -ENOENT;
+    delivery->entries = 0;
+    close_folder(delivery);
+    return error_set(error, code, "%s: %s", path,
+                     code == -ENOENT ? "there is no such folder with files in it"
+                                     : strerror(-code));
+}
+
+/* ---- One after the other ------------------------------------------------------------------- */
+
 void delivery_item_ended(struct delivery *delivery, const struct error *failure)
 {
     if (failure != NULL) {
+        close_folder(delivery);
         end(delivery, failure);
         return;
     }
-    delivery->at++;
+    if (++delivery->entry_at >= delivery->entries) {
+        close_folder(delivery);
+        delivery->at++;
+    }
     go_on(delivery);
+}
+
+/* Of the input at hand, or of the file at hand in it. */
+static const char *key_at_hand(struct delivery *delivery)
+{
+    const char *key = delivery->item[delivery->at].key;
+    if (delivery->entry == NULL)
+        return key;
+    snprintf(delivery->key_within, sizeof delivery->key_within, "%s/%s", key,
+             delivery->entry[delivery->entry_at]->d_name);
+    return delivery->key_within;
 }
 
 static void on_delivered(void *opaque, const struct store_result *result)
@@ -79,20 +132,26 @@ static void on_put(void *opaque, const struct store_result *result)
     struct error error = result->error;
     delivery->operation = NULL;
     if (error.code == 0)
-        store_adopt(delivery->options.store, delivery->item[delivery->at].key, 1, &result->identity,
+        store_adopt(delivery->options.store, key_at_hand(delivery), 1, &result->identity,
                     on_delivered, delivery, &delivery->operation, &error);
     if (error.code < 0)
-        end(delivery, &error);
+        delivery_item_ended(delivery, &error);
 }
 
 static int put(struct delivery *delivery, struct error *error)
 {
     const struct job_transfer *input = &delivery->item[delivery->at];
+    bool many = is_folder(input->file);
     const char *name;
+    if (many && delivery->entry == NULL && open_entries(delivery, input->file, error) < 0)
+        return error->code;
     int folder = open_folder(input->file, &name, error);
     if (folder < 0)
         return folder;
-    const struct store_put what = {.from = {folder, name}, .key = input->key, .attempt = 1};
+    if (many)
+        name = delivery->entry[delivery->entry_at]->d_name;
+    const struct store_put what = {
+        .from = {folder, name}, .key = key_at_hand(delivery), .attempt = 1, .link = many};
     int code =
         store_put(delivery->options.store, &what, on_put, delivery, &delivery->operation, error);
     close(folder);
@@ -119,7 +178,9 @@ static bool is_left_out(const struct delivery *delivery)
 {
     const char *file = delivery->item[delivery->at].file;
     bool remote = store_is_remote(file);
+    bool inputs = delivery->options.what != DELIVERY_OUTPUTS;
     return file[0] == '\0' || (remote && delivery->options.what == DELIVERY_FILES) ||
+           (remote && inputs && is_folder(file)) ||
            (!remote && delivery->options.what == DELIVERY_LINKS);
 }
 
@@ -140,6 +201,8 @@ static void go_on(struct delivery *delivery)
         error_set(&error, -ECANCELED, "interrupted");
     else if (delivery->at < delivery->count)
         error.code = begin(delivery, &error);
+    if (error.code < 0)
+        close_folder(delivery);
     if (error.code < 0)
         end(delivery, &error);
     else if (delivery->at == delivery->count)

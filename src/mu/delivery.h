@@ -2,7 +2,7 @@
  * A job's inputs into its store, or its outputs out of it, one after the other. On the loop of the store,
  * used from its thread alone. Inputs that are s3://BUCKET/KEY stay where they are: what is put under their key is a
  * link, and who has the keys to S3 lends workers URLs (coordinator_sign.c). Outputs may be s3://BUCKET/KEY, too; what
- * is there is replaced.
+ * is there is replaced. An input whose name ends in '/' is a folder: its files are put under KEY/NAME, or lie there.
  */
 #ifndef MU_DELIVERY_H
 #define MU_DELIVERY_H

@@ -2,12 +2,17 @@
 #ifndef MU_DELIVERY_PRIVATE_H
 #define MU_DELIVERY_PRIVATE_H
 
+#include <dirent.h>
+
 #include "mu/delivery.h"
 
 struct delivery {
     struct delivery_options options;
     const struct job_transfer *item; /* [count] */
     int count, at;
+    struct dirent **entry; /* [entries]: of the folder at hand, by name; NULL where it is none */
+    int entries, entry_at;
+    char key_within[STORE_KEY_SIZE]; /* of the one at hand */
     bool cancelled;
     struct store_operation *operation; /* under way; NULL: none */
     uv_timer_t turn;                   /* tells of the end where no operation does */

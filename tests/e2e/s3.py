@@ -309,6 +309,21 @@ class Elsewhere(Case):
             self.assertEqual(gateway.request("GET", f"films/{number}.webm"), (self.folder / "here.webm").read_bytes())
         self.assertEqual(list(self.folder.glob("*summary*")), [])
 
+    def test_film_that_was_cut(self):
+        """Cut from S3 to S3; workers get their chunks from there."""
+        film = self.folder / "film.mkv"
+        run("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=80x64:rate=25:duration=1", "-f",
+            "lavfi", "-i", "sine=duration=1", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", film)
+        gateway.request("PUT", "films/film.mkv", film.read_bytes())
+        excamera("encode", film, "-o", self.folder / "here.webm", "-Q")
+        expected = (self.folder / "here.webm").read_bytes()
+        excamera("split", "s3://films/film.mkv", "-o", "s3://films/cut", env=self.environment)
+        self.assertIn("--force", excamera("split", film, "-o", "s3://films/cut", env=self.environment, expect=1).stderr)
+        excamera("encode", "s3://films/cut/", "-o", self.folder / "there.webm", "-Q", env=self.environment)
+        self.assertEqual((self.folder / "there.webm").read_bytes(), expected)
+        self.hand_in("encode", "s3://films/cut/", "-o", "s3://films/0.webm", store="s3://films/jobs")
+        self.assertEqual(gateway.request("GET", "films/0.webm"), expected)
+
     def test_any_job(self):
         job = self.folder / "copy.json"
         job.write_text(json.dumps(COPY))
