@@ -53,7 +53,7 @@ class Endpoint:
         shutil.copytree(FILES, self.folder)
         (self.folder / "node_modules").symlink_to(modules)
         (self.folder / "task").mkdir()
-        shutil.copy(bootstrap, self.folder / "task/bootstrap")
+        (self.folder / "task/bootstrap").symlink_to(bootstrap)  # the program finds what lies beside it
         http_port, self.port = free_ports(2)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with open(self.folder / "log", "wb") as log:
