@@ -102,8 +102,11 @@ class TroubleHandler(socketserver.StreamRequestHandler):
                 self.wfile.write(piece)
 
 
-def refusal(status):
-    return (f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").encode()
+def refusal(status, code=None, *headers):
+    """With an error of S3's in its body, where there is a code."""
+    body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>" if code else ""
+    return "\r\n".join([f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", "Connection: close", *headers, "",
+                        body]).encode()
 
 
 @unittest.skipIf(MISSING, MISSING)
@@ -113,6 +116,8 @@ class Store(Case):
     def check(self, url):
         run(TEST_STORE, env=gateway.environment(url, TEST_PLACE="s3://films/unit/a b"), timeout=300)
         self.assertEqual(gateway.keys("films"), [])
+        # What was put in parts and cancelled half way was aborted.
+        self.assertNotIn(b"<Upload>", gateway.request("GET", "films?uploads="))
 
     def test_plain(self):
         self.check(gateway.plain)
@@ -237,6 +242,18 @@ class Encode(Case):
         self.refused("secret key does not fit", AWS_SECRET_ACCESS_KEY="wrong")
         self.refused("access is denied", AWS_ACCESS_KEY_ID="STRANGER")
         self.refused("no AWS credentials", AWS_ACCESS_KEY_ID="")
+
+    def test_refusals_that_this_service_does_not_know(self):
+        """Amazon's, in its words; none is said twice to no use."""
+        for answer, words in ((refusal(400, "ExpiredToken"), "the credentials have expired"),
+                              (refusal(403, "RequestTimeTooSkewed", "Date: Thu, 01 Jan 2026 00:00:00 GMT"), "clock differs"),
+                              (refusal(301, "PermanentRedirect", "x-amz-bucket-region: eu-west-1"), "set AWS_REGION to eu-west-1"),
+                              (refusal(400, "AuthorizationHeaderMalformed", "x-amz-bucket-region: eu-west-3"), "eu-west-3"),
+                              (refusal(400, "SomethingNew"), "SomethingNew: No.")):
+            with Trouble(answer, 1) as proxy:
+                self.refused(words, url=proxy.url)
+                proxy.shutdown()
+            self.assertLessEqual(proxy.requests, 4, words)
 
     def test_bucket(self):
         self.need(NORMAL)
