@@ -208,16 +208,22 @@ XC_API int xc_rebase(struct xc_context *context, const struct xc_state *onto,
                      const struct xc_state *made_for, const struct xc_rebase_parameters *parameters,
                      struct xc_buffer *frame, struct xc_state **after);
 
-/* What of a rebase does not depend on the state to rebase onto, done ahead: xc_plan_rebase and then
- * xc_rebase_planned do what xc_rebase does. A plan may be used more than once, by one thread at a time; it
- * holds a reference to the picture, and about a quarter of that in memory of its own. */
+/*
+ * A rebase in three steps, which together do what xc_rebase does. A chain of frames waits for nothing but the
+ * second one: what does not depend on the state to rebase onto can be done before that is there, and the frame's
+ * bytes can be written when the state after it has been passed on.
+ *
+ * A plan is used by one thread at a time. It holds a reference to the picture, and about a quarter of that, and
+ * what is to be written, in memory of its own. It may be rebased more than once; the last time is what is written.
+ */
 struct xc_plan;
 XC_API int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
                           const uint8_t *original, size_t size, const struct xc_state *made_for,
                           const struct xc_rebase_parameters *parameters, struct xc_plan **plan);
 XC_API int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto,
-                             struct xc_plan *plan, struct xc_buffer *frame,
-                             struct xc_state **after);
+                             struct xc_plan *plan, struct xc_state **after);
+/* Of a plan that was rebased. */
+XC_API int xc_plan_write(const struct xc_plan *plan, struct xc_buffer *frame);
 XC_API void xc_plan_free(struct xc_plan *plan); /* NULL is allowed */
 
 /* ---- Looking into frames ------------------------------------------------------------------- */

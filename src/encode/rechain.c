@@ -1,7 +1,8 @@
 /*
  * The tasks that put a chunk behind another state. A chunk is walked with two chains of states: the one it
  * was made in, which is needed to read its frames, and the new one. The first is walked ahead, while the state
- * for the second is still to come: what waits for that state should be as little as possible.
+ * for the second is still to come, and frames are written when the state after the last one has been passed on:
+ * what the next chunk waits for should be as little as possible.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +14,9 @@
 #include "media/y4m.h"
 #include "util/await.h"
 
-/* How much is held ahead of frames that cannot be rebased yet. A chain's processes all wait with that. */
-#define AHEAD_BYTES 100000000
+/* How much is held of frames that cannot be rebased yet, or that are to be written later. A chain's processes all
+ * wait with that. */
+#define HELD_BYTES 100000000
 
 struct rechain {
     const struct task_options *options;
@@ -25,7 +27,7 @@ struct rechain {
     struct xc_state *
         original; /* before the next frame to be planned, in the chain that the chunk was made in */
     struct xc_state *state; /* before the next frame, in the new chain */
-    /* Plans of frames: all before `planned` were made, those of rebased frames are gone. */
+    /* Plans of frames: all before `planned` were made, those of frames that were written are gone. */
     struct xc_plan **plan; /* [chunk.frames] */
     int planned;
     struct xc_buffer frame;
@@ -146,11 +148,14 @@ static void advance_original(struct rechain *chain, struct xc_state *original)
     chain->planned++;
 }
 
-/* Takes over the state after a frame that was made, and the frame. */
-static int advance(struct rechain *chain, struct xc_state *state, struct error *error)
+static void advance(struct rechain *chain, struct xc_state *state)
 {
     xc_state_unref(chain->state);
     chain->state = state;
+}
+
+static int add_frame(struct rechain *chain, struct error *error)
+{
     return files_add_frame(&chain->out, chain->frame.data, chain->frame.size, error);
 }
 
@@ -192,7 +197,8 @@ static int encode_first(struct rechain *chain, struct error *error)
         goto fail;
     }
     advance_original(chain, original);
-    return advance(chain, state, error);
+    advance(chain, state);
+    return add_frame(chain, error);
 fail:
     xc_state_unref(original);
     return code;
@@ -235,34 +241,44 @@ fail:
     return code;
 }
 
-/* Picture and plan, about. */
-static size_t plan_bytes(const struct rechain *chain)
+/* How many plans may be held, their pictures included. */
+static int most_plans(const struct rechain *chain)
 {
     size_t pixels =
         (size_t)xc_state_width(chain->original) * (size_t)xc_state_height(chain->original);
-    return 2 * pixels;
+    size_t most = HELD_BYTES / (2 * pixels);
+    return most < (size_t)chain->chunk.frames ? (int)most : chain->chunk.frames;
 }
 
 static int plan_ahead(struct rechain *chain, struct error *error)
 {
-    size_t most = AHEAD_BYTES / plan_bytes(chain);
     int code = 0;
-    while (code >= 0 && chain->planned < chain->chunk.frames && (size_t)chain->planned < most)
+    while (code >= 0 && chain->planned < most_plans(chain))
         code = plan_frame(chain, error);
     return code;
 }
 
+static int write_frame(struct rechain *chain, int index, struct error *error)
+{
+    int result = xc_plan_write(chain->plan[index], &chain->frame);
+    xc_plan_free(chain->plan[index]);
+    chain->plan[index] = NULL;
+    return result < 0 ? frame_error(chain, index, result, error) : add_frame(chain, error);
+}
+
+/* The last frames are left to be written later. */
 static int rebase_frame(struct rechain *chain, int index, struct error *error)
 {
     struct xc_state *state = NULL;
     int code = index < chain->planned ? 0 : plan_frame(chain, error);
     if (code < 0)
         return code;
-    int result =
-        xc_rebase_planned(chain->context, chain->state, chain->plan[index], &chain->frame, &state);
-    xc_plan_free(chain->plan[index]);
-    chain->plan[index] = NULL;
-    return result < 0 ? frame_error(chain, index, result, error) : advance(chain, state, error);
+    int result = xc_rebase_planned(chain->context, chain->state, chain->plan[index], &state);
+    if (result < 0)
+        return frame_error(chain, index, result, error);
+    advance(chain, state);
+    bool later = index >= chain->chunk.frames - most_plans(chain);
+    return later ? 0 : write_frame(chain, index, error);
 }
 
 static int check_raw_ends(struct rechain *chain, struct error *error)
@@ -285,6 +301,8 @@ static int write_results(struct rechain *chain, struct error *error)
         code = files_write_state(options->out_state, chain->state, error);
     if (code >= 0 && options->out_state_point != NULL)
         code = await_point(options->out_state_point, AWAIT_NO_NUMBER, error);
+    for (int i = chain->out.frames; code >= 0 && i < chain->chunk.frames; i++)
+        code = write_frame(chain, i, error);
     return code < 0 ? code : files_write_chunk(options->out_chunk, &chain->out, error);
 }
 

@@ -132,8 +132,6 @@ int xc_parse(struct xc_context *context, const struct xc_state *before, const ui
     const struct frame_header *header = &context->header;
     if (header->segmentation_update.map)
         xc_parse_modes(&partitions.first, header, segments_of(before), &context->map);
-    else
-        xc_inherit_segments(header, segments_of(before), &context->map);
     *after = xc_state_after(before, header, &context->map, NULL);
     return *after ? XC_OK : XC_ERROR_NO_MEMORY;
 }

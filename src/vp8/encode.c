@@ -97,7 +97,7 @@ static void code_macroblocks(struct encoder *encoder, const struct search *searc
             xc_code_residue(encoder, row, column, &context->above[column], &left);
         }
         xc_canvas_keep_line(&encoder->canvas, row);
-        encoder->tokens.row_end[row] = encoder->tokens.decisions.size;
+        encoder->tokens->row_end[row] = encoder->tokens->decisions.size;
     }
 }
 
@@ -133,11 +133,13 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
                                       .map = &context->map,
                                       .lambda = encoder->lambda_memory,
                                       .modes = &encoder->modes_memory,
+                                      .tokens = &encoder->tokens_memory,
                                       .expected = &expected,
                                       .picture = made});
     xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
                     parameters->effort);
     code_macroblocks(encoder, &search);
     xc_list_modes(header, &context->map, &encoder->modes_memory);
-    return xc_finish_frame(encoder, given, frame, after);
+    result = xc_finish_frame(encoder, given, after);
+    return result < 0 ? result : xc_write_finished(encoder, frame, after);
 }

@@ -8,9 +8,9 @@ void xc_encoder_free(struct encoder *encoder)
     if (!encoder)
         return;
     free(encoder->lambda_memory);
-    free(encoder->tokens.row_end);
+    free(encoder->tokens_memory.row_end);
     xc_decisions_free(&encoder->modes_memory);
-    xc_decisions_free(&encoder->tokens.decisions);
+    xc_decisions_free(&encoder->tokens_memory.decisions);
     xc_picture_unref(encoder->trial);
     free(encoder);
 }
@@ -20,11 +20,11 @@ static bool grow(struct encoder *encoder, size_t size)
     if (size <= encoder->capacity)
         return true;
     free(encoder->lambda_memory);
-    free(encoder->tokens.row_end);
+    free(encoder->tokens_memory.row_end);
     encoder->capacity = 0;
     encoder->lambda_memory = malloc(size * sizeof *encoder->lambda_memory);
-    encoder->tokens.row_end = malloc(size * sizeof *encoder->tokens.row_end);
-    if (!encoder->lambda_memory || !encoder->tokens.row_end)
+    encoder->tokens_memory.row_end = malloc(size * sizeof *encoder->tokens_memory.row_end);
+    if (!encoder->lambda_memory || !encoder->tokens_memory.row_end)
         return false;
     encoder->capacity = size;
     return true;
@@ -70,5 +70,6 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     xc_token_costs_init(&encoder->token_costs, coding->expected->coefficient);
     xc_mv_costs_init(&encoder->mv_costs, coding->expected->mv);
     encoder->modes = coding->modes;
-    xc_decisions_clear(&encoder->tokens.decisions);
+    encoder->tokens = coding->tokens;
+    xc_decisions_clear(&encoder->tokens->decisions);
 }

@@ -18,6 +18,7 @@ struct encoder {
     size_t capacity; /* in macroblocks */
     uint32_t *lambda_memory;
     struct decision_list modes_memory;
+    struct token_list tokens_memory;
     struct xc_picture *trial; /* luma rows on which loop-filter levels are tried */
 
     /* The frame in work. */
@@ -35,7 +36,7 @@ struct encoder {
     struct xc_token_costs token_costs;
     struct xc_mv_costs mv_costs;
     const struct decision_list *modes;   /* of all macroblocks, see modes_write.h */
-    struct token_list tokens;            /* of the macroblocks whose residue is coded */
+    struct token_list *tokens;           /* of the macroblocks whose residue is coded */
     struct mb_coefficients coefficients; /* of one macroblock */
 };
 
@@ -51,6 +52,7 @@ struct coding {
     struct mb_map *map;
     const uint32_t *lambda;               /* see activity.h */
     const struct decision_list *modes;    /* to be complete when the frame is finished */
+    struct token_list *tokens;            /* to be listed */
     const struct probabilities *expected; /* that rates are taken from */
     struct xc_picture *picture;           /* to be made */
 };

@@ -13,9 +13,13 @@ void xc_fit_probabilities(struct encoder *encoder);
  * has. The search starts from the header's level. */
 void xc_choose_filter(struct encoder *encoder);
 
-/* All of the above; writes the frame and makes the state after it. Takes over the reference to
- * encoder->canvas.picture, in any case. */
-int xc_finish_frame(struct encoder *encoder, const struct xc_state *before, struct xc_buffer *frame,
+/* All of the above; makes the state after the frame, which is then ready to be written. Takes over the reference
+ * to encoder->canvas.picture, in any case. XC_OK or XC_ERROR_NO_MEMORY. */
+int xc_finish_frame(struct encoder *encoder, const struct xc_state *before,
                     struct xc_state **after);
+
+/* Writes the finished frame; without one there is no state after it either. */
+int xc_write_finished(const struct encoder *encoder, struct xc_buffer *frame,
+                      struct xc_state **after);
 
 #endif

@@ -37,7 +37,7 @@ static bool update_if_worth(const uint32_t count[2], uint8_t candidate, int widt
 static void fit_coefficients(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
-    const uint32_t(*count)[2] = encoder->tokens.decisions.count + SLOT_COEFFICIENT;
+    const uint32_t(*count)[2] = encoder->tokens->decisions.count + SLOT_COEFFICIENT;
     const uint8_t *likely = &xc_coefficient_update_probabilities[0][0][0][0];
     uint8_t *now = &header->now.probabilities.coefficient[0][0][0][0];
     bool *update = &header->coefficient_update[0][0][0][0];

@@ -21,6 +21,9 @@ struct xc_plan {
     const struct decision_list *modes;
     const struct xc_picture *picture;
     bool refresh_all;
+    /* Of the frame that was made. */
+    struct frame_header made;
+    struct token_list *tokens;
 };
 
 /* ---- Planning ------------------------------------------------------------------------------ */
@@ -66,19 +69,21 @@ static int parse_original(struct xc_context *context, const struct xc_picture *p
 /* Sets the rest, in memory that is given. */
 static void complete_plan(const struct xc_context *context,
                           const struct xc_rebase_parameters *parameters, struct xc_plan *plan,
-                          uint32_t *lambda, struct decision_list *modes)
+                          uint32_t *lambda, struct decision_list *modes, struct token_list *tokens)
 {
     xc_set_lambdas(&context->dsp, &plan->header, &plan->map, plan->picture,
                    rate_weight(parameters->rate_weight), lambda);
     xc_list_modes(&plan->header, &plan->map, modes);
     plan->lambda = lambda;
     plan->modes = modes;
+    plan->tokens = tokens;
 }
 
 /* A plan that can be kept: with memory of its own, and with the context's map. */
 struct kept_plan {
     struct xc_plan plan; /* the first member */
     struct decision_list modes;
+    struct token_list tokens;
     uint32_t lambda[]; /* [macroblocks] */
 };
 
@@ -93,10 +98,15 @@ int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
         return result;
     size_t macroblocks = (size_t)parsed.map.rows * (size_t)parsed.map.columns;
     struct kept_plan *kept = calloc(1, sizeof *kept + macroblocks * sizeof kept->lambda[0]);
-    if (!kept)
+    size_t *row_end = malloc((size_t)parsed.map.rows * sizeof *row_end);
+    if (!kept || !row_end) {
+        free(kept);
+        free(row_end);
         return XC_ERROR_NO_MEMORY;
+    }
     kept->plan = parsed;
-    complete_plan(context, parameters, &kept->plan, kept->lambda, &kept->modes);
+    kept->tokens.row_end = row_end;
+    complete_plan(context, parameters, &kept->plan, kept->lambda, &kept->modes, &kept->tokens);
     xc_picture_ref(picture);
     xc_context_yield_map(context);
     *plan = &kept->plan;
@@ -110,6 +120,8 @@ void xc_plan_free(struct xc_plan *plan)
         return;
     xc_picture_unref((struct xc_picture *)plan->picture);
     xc_decisions_free(&kept->modes);
+    xc_decisions_free(&kept->tokens.decisions);
+    free(kept->tokens.row_end);
     free(plan->map.info);
     free(kept);
 }
@@ -132,10 +144,8 @@ static void carry_segmentation(const struct xc_state *onto, const struct segment
     struct segmentation_update *update = &header->segmentation_update;
     const struct segmentation *have = &onto->persistent.segmentation;
     memset(update, 0, sizeof *update);
-    if (!header->segmentation_enabled) {
-        xc_inherit_segments(header, onto->segment_map, map);
-        return;
-    }
+    if (!header->segmentation_enabled)
+        return; /* the macroblocks' segments mean nothing, and the state keeps its map */
     header->now.segmentation = *original;
     update->map = !same_map(map, onto->segment_map);
     update->data = have->absolute != original->absolute ||
@@ -210,7 +220,7 @@ static void code_macroblocks(struct encoder *encoder)
         for (int column = 0; column < encoder->map->columns; column++)
             xc_code_residue(encoder, row, column, &context->above[column], &left);
         xc_canvas_keep_line(&encoder->canvas, row);
-        encoder->tokens.row_end[row] = encoder->tokens.decisions.size;
+        encoder->tokens->row_end[row] = encoder->tokens->decisions.size;
     }
 }
 
@@ -224,7 +234,7 @@ static int check_state(const struct xc_state *onto, const struct xc_picture *pic
 }
 
 int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, struct xc_plan *plan,
-                      struct xc_buffer *frame, struct xc_state **after)
+                      struct xc_state **after)
 {
     const struct xc_picture *picture = plan->picture;
     *after = NULL;
@@ -247,10 +257,18 @@ int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, s
                                       .map = &plan->map,
                                       .lambda = plan->lambda,
                                       .modes = plan->modes,
+                                      .tokens = plan->tokens,
                                       .expected = &plan->header.now.probabilities,
                                       .picture = made});
     code_macroblocks(encoder);
-    return xc_finish_frame(encoder, onto, frame, after);
+    result = xc_finish_frame(encoder, onto, after);
+    plan->made = context->header;
+    return result;
+}
+
+int xc_plan_write(const struct xc_plan *plan, struct xc_buffer *frame)
+{
+    return xc_write_frame(&plan->made, &plan->map, plan->modes, plan->tokens, frame);
 }
 
 int xc_rebase(struct xc_context *context, const struct xc_state *onto,
@@ -266,6 +284,8 @@ int xc_rebase(struct xc_context *context, const struct xc_state *onto,
     struct encoder *encoder = xc_encoder_get(context);
     if (!encoder)
         return XC_ERROR_NO_MEMORY;
-    complete_plan(context, parameters, &plan, encoder->lambda_memory, &encoder->modes_memory);
-    return xc_rebase_planned(context, onto, &plan, frame, after);
+    complete_plan(context, parameters, &plan, encoder->lambda_memory, &encoder->modes_memory,
+                  &encoder->tokens_memory);
+    result = xc_rebase_planned(context, onto, &plan, after);
+    return result < 0 ? result : xc_write_finished(encoder, frame, after);
 }

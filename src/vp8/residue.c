@@ -257,7 +257,7 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
         xc_clear_token_context(has_y2(work.info), above, left);
     } else {
         /* The same contexts again: they end as they have. */
-        xc_list_coefficients(&encoder->tokens.decisions, has_y2(work.info), &above_before,
+        xc_list_coefficients(&encoder->tokens->decisions, has_y2(work.info), &above_before,
                              &left_before, work.coefficients);
     }
     reconstruct(&work);

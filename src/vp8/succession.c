@@ -1,5 +1,7 @@
 #include "vp8/succession.h"
 
+#include <string.h>
+
 #include "vp8/header.h"
 
 /* RFC 6386 section 9.7. Copies look at the buffers as they were before the frame, altref first: its
@@ -23,6 +25,20 @@ static void choose_pictures(const struct xc_state *before, const struct frame_he
             after[i] = picture;
 }
 
+/* `segment` are zeros. Segments that are not sent stay as they were; a key frame has none then. */
+static void set_segments(const struct xc_state *before, const struct frame_header *header,
+                         const struct mb_map *map, uint8_t *segment)
+{
+    if (!header->segmentation_update.map) {
+        if (!header->key_frame)
+            memcpy(segment, before->segment_map, (size_t)map->rows * (size_t)map->columns);
+        return;
+    }
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++)
+            *segment++ = mb_at(map, row, column)->segment;
+}
+
 struct xc_state *xc_state_after(const struct xc_state *before, const struct frame_header *header,
                                 const struct mb_map *map, const struct xc_picture *picture)
 {
@@ -30,9 +46,7 @@ struct xc_state *xc_state_after(const struct xc_state *before, const struct fram
     if (!state)
         return NULL;
     xc_probabilities_after(header, before, &state->persistent.probabilities);
-    for (int row = 0; row < map->rows; row++)
-        for (int column = 0; column < map->columns; column++)
-            state->segment_map[row * map->columns + column] = mb_at(map, row, column)->segment;
+    set_segments(before, header, map, state->segment_map);
     if (!picture)
         return state;
     const struct xc_picture *after[XC_REFERENCES];
