@@ -33,7 +33,7 @@ def tearDownModule():
 
 
 class Trouble(socketserver.ThreadingTCPServer):
-    """Stands before the gateway: answers so many of its requests badly, or not for a while. With `once` a URL to get a
+    """Stands before the gateway: answers so many of its requests badly, or, without an answer, late. With `once` a URL to get a
     film is good for one request."""
 
     daemon_threads = True
@@ -88,8 +88,10 @@ class TroubleHandler(socketserver.StreamRequestHandler):
             head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))
         body = self.rfile.read(length)
         if self.server.is_bad(head):
-            self.wfile.write(self.server.answer)
-            return
+            if self.server.answer is not None:
+                self.wfile.write(self.server.answer)
+                return
+            time.sleep(2)
         host, port = gateway.plain.removeprefix("http://").split(":")
         # The answer ends with the connection.
         head = head[:-2] + b"Connection: close\r\n\r\n"
@@ -225,6 +227,11 @@ class Encode(Case):
     def test_broken_service(self):
         self.need(NORMAL)
         self.trouble(refusal(500), 4)
+        self.assert_same()
+
+    def test_slow_service(self):
+        self.need(NORMAL)
+        self.trouble(None, 5)
         self.assert_same()
 
     def test_cut_connections(self):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 
+import radosgw
 import slurm_cluster
 from harness import ALL, EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, wait_until
 
@@ -103,6 +104,25 @@ class Slurm(Case):
         self.assertGreater(len({line["worker"] for line in self.lines(kind="run")}), 4)
         self.assert_nothing_is_left()
 
+    def test_ten_seconds_in_s3(self):
+        """Film, output and all between in S3, which workers have no credentials for."""
+        self.need(ALL)
+        if radosgw.missing():
+            self.skipTest(radosgw.missing())
+        gateway = radosgw.Gateway()
+        self.addCleanup(gateway.stop)
+        gateway.request("PUT", "films")
+        clip = make_clip(self.folder / "clip.mkv", "320x180", 240, 24)
+        gateway.request("PUT", "films/clip.mkv", clip.read_bytes())
+        here = self.folder / "here.webm"
+        excamera("encode", clip, "-o", here, "-N", 6, "-x", 16, "-Q")
+        excamera("encode", "s3://films/clip.mkv", "-o", "s3://films/film.webm", "-N", 6, "-x", 16, "-Q", "--store",
+                 "s3://films/jobs", "--workers", 4, *self.engine("time=20", "cpus=1"), timeout=600,
+                 env=gateway.environment(**{name: self.cluster.environment[name] for name in ("PATH", "SLURM_CONF")}))
+        self.assertEqual(gateway.request("GET", "films/film.webm"), here.read_bytes())
+        self.assertEqual(gateway.keys("films"), ["clip.mkv", "film.webm"])
+        self.assert_nothing_is_left()
+
     def test_interrupted_job_leaves_nothing(self):
         run = self.start_waiting(10)
         self.running(8)
@@ -185,14 +205,18 @@ class Slurm(Case):
         wait_until(lambda: not left & set(self.cluster.tasks()), 60)
         self.assert_nothing_is_left()
 
+
+class Large(Case):
     def test_five_hundred(self):
         self.need(ALL)
-        self.cluster.stop()
-        place = self.folder / "large"
-        cluster = slurm_cluster.Cluster(place, cores=1024)
+        if lacking := slurm_cluster.missing():
+            self.skipTest(lacking)
+        shared = self.folder / "shared"
+        shared.mkdir()
+        cluster = slurm_cluster.Cluster(self.folder / "large", cores=1024)
         self.addCleanup(cluster.stop)
-        excamera("run", RING, "members=500", "--workers", 500, "--store", self.store, *self.engine(),
-                 env=cluster.environment, timeout=600)
+        excamera("run", RING, "members=500", "--workers", 500, "--store", self.folder / "store", "--engine", "slurm",
+                 "--engine-opt", f"folder={shared}", env=cluster.environment, timeout=600)
 
 
 if __name__ == "__main__":
