@@ -140,6 +140,7 @@ struct messenger_send *messenger_make_send(struct messenger *messenger, const st
     send->file = file;
     send->identity = *identity;
     send->encoding = encoding_plain(identity->size);
+    send->there = identity->unsummed ? 0 : UINT64_MAX;
     send->encoded = -1;
     return send;
 }
@@ -155,7 +156,7 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
 {
     struct messenger_send *send = NULL;
     *made = NULL;
-    if (!label_valid(label) || identity->size > INT64_MAX) {
+    if (!label_valid(label) || identity->size > INT64_MAX || identity->unsummed) {
         error_set(error, -EINVAL, "a message cannot be called '%.80s'", label->name);
         goto failed;
     }
@@ -172,6 +173,43 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
 failed:
     close(file);
     return error->code;
+}
+
+static bool is_awaited_here(struct messenger *messenger, const struct label *label)
+{
+    return with_label(hash_first(&messenger->receives, label_hash(label)), label) != NULL;
+}
+
+int messenger_begin(struct messenger *messenger, const struct label *label, int file, uint64_t size,
+                    struct messenger_send **made, struct error *error)
+{
+    const struct store_identity identity = {.size = size, .unsummed = true};
+    *made = NULL;
+    if (!label_valid(label) || size == 0 || size > INT64_MAX)
+        error_set(error, -EINVAL, "a message cannot be called '%.80s'", label->name);
+    else if (is_awaited_here(messenger, label) || messenger_encodes(messenger, label->to, size))
+        error_set(error, -EAGAIN, "it goes as a whole");
+    else if ((*made = messenger_make_send(messenger, label, file, &identity)) == NULL)
+        out_of_memory(error);
+    if (*made == NULL) {
+        close(file);
+        return error->code;
+    }
+    messenger_offer(*made);
+    return 0;
+}
+
+void messenger_grow(struct messenger_send *send, uint64_t there)
+{
+    send->there = there;
+    messenger_route_grown(send);
+}
+
+void messenger_complete(struct messenger_send *send, const struct store_identity *identity)
+{
+    send->identity = *identity;
+    send->there = UINT64_MAX;
+    messenger_route_grown(send);
 }
 
 void messenger_withdraw(struct messenger_send *send)
@@ -222,8 +260,9 @@ int messenger_receive(struct messenger *messenger, const struct label *label,
         free(receive);
         return code;
     }
-    struct item *send = with_label(hash_first(&messenger->sends, label_hash(label)), label);
-    if (send == NULL || hand((struct messenger_send *)send, receive) < 0)
+    struct item *item = with_label(hash_first(&messenger->sends, label_hash(label)), label);
+    struct messenger_send *send = (struct messenger_send *)item;
+    if (send == NULL || send->identity.unsummed || hand(send, receive) < 0)
         messenger_route_add(messenger_route_to(messenger, label->to), &receive->item);
     *made = receive;
     return 0;

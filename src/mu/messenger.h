@@ -94,6 +94,15 @@ struct messenger_base {
 int messenger_send(struct messenger *messenger, const struct label *label, int file,
                    const struct store_identity *identity, const struct messenger_base *base,
                    bool here, struct messenger_send **send, struct error *error);
+/* As messenger_send(), of a message that is still being written to `file`, and will have `size` bytes, at least one:
+ * they go as messenger_grow() says that they are there, and what they are known by follows with
+ * messenger_complete(). -EAGAIN where it can only go as a whole: to a receiver on this worker, or encoded. */
+int messenger_begin(struct messenger *messenger, const struct label *label, int file, uint64_t size,
+                    struct messenger_send **send, struct error *error);
+/* So many of its bytes are there. */
+void messenger_grow(struct messenger_send *send, uint64_t there);
+/* All are, and their identity is known. */
+void messenger_complete(struct messenger_send *send, const struct store_identity *identity);
 void messenger_withdraw(struct messenger_send *send);
 
 /* Called once: with error->code 0 the file is there, complete and right; else nothing is, -EBADMSG where

@@ -153,12 +153,17 @@ static bool open_files(struct encode *encode, const char *folder, int base)
            (base < 0 || (encode->base >= 0 && encode->difference >= 0));
 }
 
+bool messenger_encodes(struct messenger *messenger, const char *to, uint64_t size)
+{
+    double speed = speed_of(messenger_route_to(messenger, to));
+    return messenger->folder != NULL && size >= LEAST_SIZE && speed > 0 && speed < ZSTD_BELOW;
+}
+
 bool messenger_encode(struct messenger_send *send, const struct messenger_base *base)
 {
     struct messenger *messenger = send->item.messenger;
     double speed = speed_of(messenger_route_to(messenger, send->item.label.to));
-    if (messenger->folder == NULL || send->aside || send->identity.size < LEAST_SIZE ||
-        speed == 0 || speed >= ZSTD_BELOW)
+    if (send->aside || !messenger_encodes(messenger, send->item.label.to, send->identity.size))
         return false;
     struct encode *encode = calloc(1, sizeof *encode);
     if (encode == NULL)

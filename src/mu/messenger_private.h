@@ -15,6 +15,7 @@
 enum {
     MESSENGER_CREDIT = 1 << 20,      /* bytes of a transfer under way at first, docs/protocol.md */
     MESSENGER_CREDIT_STEP = 1 << 18, /* given back together */
+    MESSENGER_GATHER = 1 << 18,      /* bytes of a message that are written at once */
     MESSENGER_SPEEDS = 8,            /* that are remembered */
     MESSENGER_SPEED_LEAST = 1 << 18, /* bytes of a message that tell of a connection's speed */
 };
@@ -59,7 +60,10 @@ struct item {
 struct messenger_send {
     struct item item; /* first */
     int file;
-    struct store_identity identity;
+    struct store_identity identity; /* unsummed: it is still being written, */
+    uint64_t there;                 /* and has so many bytes, of those that go */
+    bool sum_due;                   /* it was offered like that: the sum follows */
+    bool later;                     /* it is not to be offered before its sum is known */
     struct encoding encoding;
     int encoded; /* the file with the bytes that go; -1: `file` */
     uint64_t credit;
@@ -86,6 +90,8 @@ struct messenger_receive {
     struct decoder *decoder; /* NULL: bytes come as they are */
     int base;                /* of a difference; -1 */
     uint64_t written;        /* bytes of the message that the file has */
+    uint8_t *gathered;       /* the next ones, [MESSENGER_GATHER] or as many as the message has */
+    size_t gathered_size;
     struct sha256 *sum;
     uint64_t owed; /* credit not given back yet */
     messenger_received *done;
@@ -132,6 +138,8 @@ void messenger_offer(struct messenger_send *send);
 /* Makes it smaller where that pays, and offers it then. False where it is to go as it is. */
 bool messenger_encode(struct messenger_send *send, const struct messenger_base *base);
 void messenger_stop_encoding(struct messenger_send *send);
+/* Whether it would be made smaller, if it is not put aside. */
+bool messenger_encodes(struct messenger *messenger, const char *to, uint64_t size);
 /* The other side has all of it. */
 void messenger_note_speed(struct messenger_send *send);
 
@@ -167,6 +175,8 @@ void messenger_route_remove(struct item *item);
 void messenger_route_pump(struct route *route);
 /* Asks for it from its beginning; with `whole`, not as a difference. */
 void messenger_route_ask_again(struct messenger_receive *receive, bool whole);
+/* More of it is there, or its sum. */
+void messenger_route_grown(struct messenger_send *send);
 /* Lets the other side send more of it. */
 void messenger_route_credit(struct messenger_receive *receive);
 

@@ -72,7 +72,7 @@ static bool offer(struct item *item)
     label_to(&label, &item->label);
     identity.size = send->identity.size;
     identity.sha256.data = send->identity.sha256;
-    identity.sha256.len = sizeof send->identity.sha256;
+    identity.sha256.len = send->identity.unsummed ? 0 : sizeof send->identity.sha256;
     message.label = &label;
     message.identity = &identity;
     message.transfer = item->id;
@@ -85,8 +85,25 @@ static bool offer(struct item *item)
     envelope.body_case = MU__ENVELOPE__BODY_OFFER;
     envelope.offer = &message;
     send->credit = MESSENGER_CREDIT;
+    send->sum_due = send->identity.unsummed;
     item->messenger->counters.offered++;
     return say(item->route, &envelope);
+}
+
+static void say_sum(struct messenger_send *send)
+{
+    Mu__Identity identity = MU__IDENTITY__INIT;
+    Mu__Sum message = MU__SUM__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    identity.size = send->identity.size;
+    identity.sha256.data = send->identity.sha256;
+    identity.sha256.len = sizeof send->identity.sha256;
+    message.transfer = send->item.id;
+    message.identity = &identity;
+    envelope.body_case = MU__ENVELOPE__BODY_SUM;
+    envelope.sum = &message;
+    send->sum_due = false;
+    say(send->item.route, &envelope);
 }
 
 static bool subscribe(struct item *item)
@@ -97,6 +114,8 @@ static bool subscribe(struct item *item)
     label_to(&label, &item->label);
     message.label = &label;
     message.transfer = item->id;
+    if (receive_of(item)->identity.unsummed)
+        item->position = 0; /* what comes now may be of other bytes */
     message.from = item->position;
     message.whole = receive_of(item)->whole;
     envelope.body_case = MU__ENVELOPE__BODY_SUBSCRIBE;
@@ -183,12 +202,25 @@ static void lost_bytes(struct messenger_send *send, int code)
         messenger->handlers.broken(messenger->opaque, &send->item.label, &error);
 }
 
+/* Bytes that could go now but for the credit. */
+static uint64_t left_of(const struct messenger_send *send)
+{
+    uint64_t end = send->there < send->encoding.size ? send->there : send->encoding.size;
+    return end - send->item.position;
+}
+
+static bool sum_is_next(const struct messenger_send *send)
+{
+    return send->wanted && send->sum_due && !send->identity.unsummed &&
+           send->item.position == send->encoding.size;
+}
+
 /* One piece of it, so that all that is sent moves on. */
 static void send_piece(struct messenger_send *send)
 {
     static uint8_t piece[FRAME_PIECE_MOST]; /* of one thread's loop, and done with at once */
     struct route *route = send->item.route;
-    uint64_t left = send->encoding.size - send->item.position;
+    uint64_t left = left_of(send);
     int file = send->encoded >= 0 ? send->encoded : send->file;
     size_t size = left < sizeof piece ? (size_t)left : sizeof piece;
     size = size < send->credit ? size : (size_t)send->credit;
@@ -207,13 +239,17 @@ static void send_piece(struct messenger_send *send)
     send->item.position += (uint64_t)got;
     send->credit -= (uint64_t)got;
     send->item.messenger->counters.sent += (uint64_t)got;
-    if (send->credit > 0 && send->item.position < send->encoding.size)
+    if (sum_is_next(send))
+        say_sum(send);
+    else if (send->credit > 0 && left_of(send) > 0)
         list_append(&route->ready, &send->item.queue);
 }
 
 /* Those who receive come first, and are few: what they wait for makes others go on. */
 static void await_announcing(struct route *route, struct item *item)
 {
+    if (is_send(item))
+        send_of(item)->later = false;
     list_append(is_send(item) ? &route->unannounced : route->unannounced.next, &item->queue);
 }
 
@@ -236,10 +272,19 @@ void messenger_route_pump(struct route *route)
 static void make_ready(struct messenger_send *send)
 {
     struct route *route = send->item.route;
-    if (send->wanted && send->credit > 0 && send->item.position < send->encoding.size &&
-        list_empty(&send->item.queue))
+    if (send->wanted && send->credit > 0 && left_of(send) > 0 && list_empty(&send->item.queue))
         list_append(&route->ready, &send->item.queue);
     messenger_route_pump(route);
+}
+
+void messenger_route_grown(struct messenger_send *send)
+{
+    struct route *route = send->item.route;
+    if (send->later && !send->identity.unsummed)
+        await_announcing(route, &send->item);
+    if (sum_is_next(send))
+        say_sum(send);
+    make_ready(send);
 }
 
 void messenger_route_add(struct route *route, struct item *item)
@@ -255,7 +300,7 @@ void messenger_route_remove(struct item *item)
     struct route *route = item->route;
     if (route == NULL)
         return;
-    if (item->id != 0 && item->kind == ITEM_RECEIVE && route->opened)
+    if (item->id != 0 && route->opened && (!is_send(item) || send_of(item)->identity.unsummed))
         unsubscribe(item);
     unnumber(item);
     list_remove(&item->queue);
@@ -318,8 +363,20 @@ static void on_want(struct route *route, const Mu__Want *want)
 
 static void identity_from(struct store_identity *to, const Mu__Identity *from)
 {
-    *to = (struct store_identity){.size = from->size};
-    memcpy(to->sha256, from->sha256.data, sizeof to->sha256);
+    *to = (struct store_identity){.size = from->size, .unsummed = from->sha256.len == 0};
+    if (!to->unsummed)
+        memcpy(to->sha256, from->sha256.data, sizeof to->sha256);
+}
+
+/* The message is to be offered when its sum is known, which may be by now. */
+static void offer_later(struct messenger_send *send)
+{
+    struct route *route = send->item.route;
+    if (send->identity.unsummed)
+        send->later = true;
+    else
+        await_announcing(route, &send->item);
+    messenger_route_pump(route);
 }
 
 static void on_have(struct route *route, const Mu__Have *have)
@@ -327,7 +384,7 @@ static void on_have(struct route *route, const Mu__Have *have)
     struct messenger *messenger = route->messenger;
     struct item *item = find_item(route, have->transfer, ITEM_SEND);
     struct store_identity known;
-    if (!wire_identity_valid(have->identity)) {
+    if (!wire_object_valid(have->identity)) {
         on_nonsense(route, "the rendezvous names no identity");
         return;
     }
@@ -339,6 +396,10 @@ static void on_have(struct route *route, const Mu__Have *have)
     send_of(item)->wanted = false;
     list_remove(&item->queue);
     unnumber(item);
+    if (known.unsummed) {
+        offer_later(send_of(item));
+        return;
+    }
     messenger_route_pump(route);
     if (!store_identity_agrees(&known, &send_of(item)->identity) && messenger->handlers.clash)
         messenger->handlers.clash(messenger->opaque, &item->label, &send_of(item)->identity,
@@ -361,7 +422,7 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
 {
     struct item *item = find_item(route, deliver->transfer, ITEM_RECEIVE);
     struct error error;
-    if (!wire_identity_valid(deliver->identity)) {
+    if (!wire_object_valid(deliver->identity)) {
         on_nonsense(route, "the rendezvous names no identity");
         return;
     }
@@ -376,7 +437,7 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
         on_nonsense(route, "the rendezvous delivers in a way that was not asked for");
         return;
     }
-    if (receive->known && item->position > 0 &&
+    if (receive->known && !receive->identity.unsummed && item->position > 0 &&
         !store_identity_agrees(&identity, &receive->identity)) {
         error_set(&error, -EBADMSG, "a message came with two identities");
         messenger_receive_end(receive, &error);
@@ -397,6 +458,21 @@ static void on_deliver(struct route *route, const Mu__Deliver *deliver)
     receive->identity = identity;
     receive->encoding = encoding;
     begin_receive(receive, anew);
+}
+
+static void on_sum(struct route *route, const Mu__Sum *sum)
+{
+    struct item *item = find_item(route, sum->transfer, ITEM_RECEIVE);
+    if (item == NULL)
+        return;
+    struct messenger_receive *receive = receive_of(item);
+    if (!receive->announced || !receive->identity.unsummed || !wire_identity_valid(sum->identity) ||
+        sum->identity->size != receive->identity.size || item->position != receive->encoding.size) {
+        on_nonsense(route, "the rendezvous names a sum that is not due");
+        return;
+    }
+    identity_from(&receive->identity, sum->identity);
+    messenger_receive_bytes(receive, NULL, 0);
 }
 
 static void on_credit(struct route *route, const Mu__Credit *credit)
@@ -433,6 +509,8 @@ static void on_envelope(struct route *route, const Mu__Envelope *envelope)
         on_have(route, envelope->have);
     else if (envelope->body_case == MU__ENVELOPE__BODY_DELIVER)
         on_deliver(route, envelope->deliver);
+    else if (envelope->body_case == MU__ENVELOPE__BODY_SUM)
+        on_sum(route, envelope->sum);
     else if (envelope->body_case == MU__ENVELOPE__BODY_CREDIT)
         on_credit(route, envelope->credit);
     else if (envelope->body_case != MU__ENVELOPE__BODY_HEARTBEAT)

@@ -342,6 +342,9 @@ static void workers_envelope(struct connection *connection, const Mu__Envelope *
     case MU__ENVELOPE__BODY_OFFER:
         rendezvous_messages_offer(connection, envelope->offer);
         break;
+    case MU__ENVELOPE__BODY_SUM:
+        rendezvous_messages_sum(connection, envelope->sum);
+        break;
     case MU__ENVELOPE__BODY_SUBSCRIBE:
         rendezvous_messages_subscribe(connection, envelope->subscribe);
         break;

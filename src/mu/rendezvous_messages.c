@@ -110,35 +110,39 @@ static void free_transfer(struct transfer *transfer)
     rendezvous_reconsider(message);
 }
 
-/* All of it has been sent. */
-static void end_delivery(struct transfer *transfer)
-{
-    transfer->message->delivered = true;
-    free_transfer(transfer);
-}
-
 /* ---- answers ------------------------------------------------------------------------------- */
 
 static Mu__Identity identity_of(const struct held_message *message)
 {
     Mu__Identity identity = MU__IDENTITY__INIT;
     identity.size = message->identity.size;
-    identity.sha256.len = WIRE_SHA256;
+    identity.sha256.len = message->identity.unsummed ? 0 : WIRE_SHA256;
     identity.sha256.data = (uint8_t *)message->identity.sha256;
     return identity;
+}
+
+static void say_have(struct connection *connection, uint64_t id, Mu__Identity *identity)
+{
+    Mu__Have have = MU__HAVE__INIT;
+    have.transfer = id;
+    have.identity = identity;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    envelope.body_case = MU__ENVELOPE__BODY_HAVE;
+    envelope.have = &have;
+    rendezvous_connection_send(connection, &envelope);
 }
 
 static void send_have(struct connection *connection, uint64_t id,
                       const struct held_message *message)
 {
     Mu__Identity identity = identity_of(message);
-    Mu__Have have = MU__HAVE__INIT;
-    have.transfer = id;
-    have.identity = &identity;
-    Mu__Envelope envelope = MU__ENVELOPE__INIT;
-    envelope.body_case = MU__ENVELOPE__BODY_HAVE;
-    envelope.have = &have;
-    rendezvous_connection_send(connection, &envelope);
+    say_have(connection, id, &identity);
+}
+
+/* It is to be offered again when its sum is known. */
+static void send_later(struct connection *connection, const Mu__Offer *offer)
+{
+    say_have(connection, offer->transfer, offer->identity);
 }
 
 /* Asks for what is not there of it. */
@@ -171,6 +175,19 @@ static void send_deliver(struct transfer *transfer)
     Mu__Envelope envelope = MU__ENVELOPE__INIT;
     envelope.body_case = MU__ENVELOPE__BODY_DELIVER;
     envelope.deliver = &deliver;
+    transfer->sum_due = transfer->message->identity.unsummed;
+    rendezvous_connection_send(transfer->connection, &envelope);
+}
+
+static void send_sum(struct transfer *transfer)
+{
+    Mu__Identity identity = identity_of(transfer->message);
+    Mu__Sum sum = MU__SUM__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    sum.transfer = transfer->id;
+    sum.identity = &identity;
+    envelope.body_case = MU__ENVELOPE__BODY_SUM;
+    envelope.sum = &sum;
     rendezvous_connection_send(transfer->connection, &envelope);
 }
 
@@ -198,7 +215,18 @@ static bool sendable(const struct transfer *transfer)
 
 static bool finished(const struct transfer *transfer)
 {
-    return transfer->begun && transfer->position == transfer->message->body.total;
+    const struct held_message *message = transfer->message;
+    return transfer->begun && transfer->position == message->body.total &&
+           !message->identity.unsummed;
+}
+
+/* All of it has been sent. */
+static void end_delivery(struct transfer *transfer)
+{
+    if (transfer->sum_due)
+        send_sum(transfer);
+    transfer->message->delivered = true;
+    free_transfer(transfer);
 }
 
 /* Returns whether something may follow. */
@@ -320,35 +348,48 @@ static void end_offers(struct held_message *message)
 
 /* ---- from senders -------------------------------------------------------------------------- */
 
-static void learn(struct held_message *message, const Mu__Identity *identity,
+static void learn(struct held_message *message, const struct store_identity *identity,
                   const struct encoding *encoding)
 {
     message->known = true;
-    message->identity.size = identity->size;
-    memcpy(message->identity.sha256, identity->sha256.data, WIRE_SHA256);
+    message->identity = *identity;
     message->encoding = *encoding;
     message->body.total = encoding->size;
 }
 
-static bool same_identity(const struct held_message *message, const Mu__Identity *identity)
+static void read_identity(struct store_identity *to, const Mu__Identity *from)
 {
-    return message->identity.size == identity->size &&
-           memcmp(message->identity.sha256, identity->sha256.data, WIRE_SHA256) == 0;
+    *to = (struct store_identity){.size = from->size, .unsummed = from->sha256.len == 0};
+    if (!to->unsummed)
+        memcpy(to->sha256, from->sha256.data, sizeof to->sha256);
 }
 
-/* Begins anew with the bytes of another encoding, of which none has come yet. */
-static void begin_anew(struct held_message *message, const struct encoding *encoding)
+/* What has come of it so far is of no use any more. */
+static void take_back(struct held_message *message)
 {
     struct list_link *link = message->subscribers.next;
     rendezvous_let_go(message);
-    message->encoding = *encoding;
-    message->body.total = encoding->size;
     for (; link != &message->subscribers; link = link->next) {
         struct transfer *transfer = LIST_ENTRY(link, struct transfer, of_message);
         list_remove(&transfer->ready);
         transfer->begun = false;
         transfer->position = 0;
     }
+}
+
+/* Begins anew with the bytes of another encoding, of which none has come yet. */
+static void begin_anew(struct held_message *message, const struct encoding *encoding)
+{
+    take_back(message);
+    message->encoding = *encoding;
+    message->body.total = encoding->size;
+}
+
+/* Its sum will not come: whoever offers it next may have other bytes. */
+static void unlearn(struct held_message *message)
+{
+    take_back(message);
+    message->known = message->identity.unsummed = false;
 }
 
 /* The first offer that is not put aside; with `wanted`, of which bytes were asked for. */
@@ -370,48 +411,94 @@ static void supply(struct held_message *message)
     struct transfer *first = first_offer(message, false);
     if (first == NULL)
         return;
+    if (!message->known)
+        learn(message, &first->identity, &first->encoding);
     if (first_offer(message, true) == NULL && !encoding_equal(&first->encoding, &message->encoding))
         begin_anew(message, &first->encoding);
     struct list_link *link = message->offers.next;
     for (; link != &message->offers; link = link->next) {
         struct transfer *offer = LIST_ENTRY(link, struct transfer, of_message);
-        if (!offer->aside && !offer->wanted && encoding_equal(&offer->encoding, &message->encoding))
+        if (!offer->aside && !offer->wanted &&
+            offer->identity.unsummed == message->identity.unsummed &&
+            encoding_equal(&offer->encoding, &message->encoding))
             want(offer);
     }
 }
 
-void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer)
+/* Without a sum it is its one sender's; so it goes as it is. */
+static bool valid_offer(const Mu__Offer *offer, struct encoding *encoding)
+{
+    return wire_object_valid(offer->identity) && offer->identity->size <= INT64_MAX &&
+           encoding_of(encoding, offer->encoding, offer->identity->size) &&
+           (offer->identity->sha256.len > 0 ||
+            (encoding->kind == ENCODING_PLAIN && encoding->size > 0 && !offer->whole));
+}
+
+/* Whether the message is to come from this offer, now or later; if not, it has been answered. */
+static bool take_offer(struct connection *connection, struct held_message *message,
+                       const Mu__Offer *offer, const struct store_identity *identity,
+                       const struct encoding *encoding)
 {
     struct rendezvous_counters *counters = &connection->rendezvous->counters;
+    bool fresh = !message->known;
+    if (!fresh && identity->unsummed) {
+        send_later(connection, offer);
+        return false;
+    }
+    counters->offers++;
+    if (fresh)
+        learn(message, identity, encoding);
+    bool same = message->identity.unsummed || store_identity_agrees(&message->identity, identity);
+    counters->repeated += !fresh;
+    counters->clashes += !same;
+    if (same && !rendezvous_complete(message))
+        return true;
+    send_have(connection, offer->transfer, message);
+    if (fresh)
+        relay_all(message, NULL, 0); /* an empty one */
+    return false;
+}
+
+void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer)
+{
     struct held_message *message;
+    struct store_identity identity;
     struct encoding encoding;
-    if (!wire_identity_valid(offer->identity) || offer->identity->size > INT64_MAX ||
-        !encoding_of(&encoding, offer->encoding, offer->identity->size)) {
+    if (!valid_offer(offer, &encoding)) {
         rendezvous_connection_fail(connection, -EPROTO, "an offer without a valid identity");
         return;
     }
     if (!id_is_free(connection, offer->transfer) ||
         (message = the_message(connection, offer->label, offer->whole)) == NULL)
         return;
-    counters->offers++;
-    bool fresh = !message->known;
-    if (fresh)
-        learn(message, offer->identity, &encoding);
-    bool same = same_identity(message, offer->identity);
-    counters->repeated += !fresh;
-    counters->clashes += !same;
-    if (!same || rendezvous_complete(message)) {
-        send_have(connection, offer->transfer, message);
-        if (fresh)
-            relay_all(message, NULL, 0); /* an empty one */
+    read_identity(&identity, offer->identity);
+    if (!take_offer(connection, message, offer, &identity, &encoding))
         return;
-    }
     struct transfer *transfer = new_transfer(connection, offer->transfer, message, true);
     if (transfer == NULL)
         return;
+    transfer->identity = identity;
     transfer->encoding = encoding;
     transfer->aside = (offer->aside || message->dropped) && list_empty(&message->subscribers);
     supply(message);
+}
+
+void rendezvous_messages_sum(struct connection *connection, const Mu__Sum *sum)
+{
+    struct transfer *transfer = find_transfer(connection, sum->transfer);
+    if (transfer == NULL)
+        return; /* it was sent before our Have was read */
+    struct held_message *message = transfer->message;
+    if (!transfer->offer || !transfer->identity.unsummed || !wire_identity_valid(sum->identity) ||
+        sum->identity->size != transfer->identity.size ||
+        transfer->position != transfer->encoding.size) {
+        rendezvous_connection_fail(connection, -EPROTO, "a sum that is not due");
+        return;
+    }
+    read_identity(&message->identity, sum->identity);
+    transfer->identity = message->identity;
+    relay_all(message, NULL, 0);
+    end_offers(message);
 }
 
 /* Somebody waits for the message: those who put it aside shall send it. */
@@ -435,6 +522,8 @@ static bool hold(struct transfer *transfer, const uint8_t *bytes, size_t size)
     size -= (size_t)known;
     if (!rendezvous_hold(message, bytes, size)) {
         end_offers(message); /* the store has it, or will */
+        if (message->identity.unsummed)
+            unlearn(message);
         return false;
     }
     relay_all(message, bytes, size);
@@ -501,8 +590,11 @@ static void free_message(struct held_message *message)
 static void leave(struct transfer *transfer)
 {
     struct held_message *message = transfer->message;
+    bool unsummed = transfer->offer && transfer->identity.unsummed;
     free_transfer(transfer);
-    if (!message->known && list_empty(&message->subscribers))
+    if (unsummed)
+        unlearn(message);
+    if (!message->known && list_empty(&message->subscribers) && list_empty(&message->offers))
         free_message(message);
     else
         supply(message); /* where it was the last of those who were asked */
@@ -511,7 +603,7 @@ static void leave(struct transfer *transfer)
 void rendezvous_messages_unsubscribe(struct connection *connection, uint64_t id)
 {
     struct transfer *transfer = find_transfer(connection, id);
-    if (transfer != NULL && !transfer->offer)
+    if (transfer != NULL && (!transfer->offer || transfer->identity.unsummed))
         leave(transfer);
 }
 

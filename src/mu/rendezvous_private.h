@@ -83,10 +83,10 @@ struct held_message {
     struct job_room *job;
     struct hash_link link; /* in job->messages, by label */
     struct label label;
-    bool whole; /* beside it there is one for those who can take a difference */
-    bool known; /* it was offered: what follows is valid */
-    struct store_identity identity;
-    struct encoding encoding; /* of the bytes that are here, or will be: body.total of them */
+    bool whole;                     /* beside it there is one for those who can take a difference */
+    bool known;                     /* it was offered: what follows is valid */
+    struct store_identity identity; /* unsummed: one sender has it, whose sum has not come yet */
+    struct encoding encoding;       /* of the bytes that are here, or will be: body.total of them */
     struct spill_body body;
     struct list_link offers, subscribers; /* transfers, by `of_message` */
     bool delivered;                       /* somebody has had all of it */
@@ -100,14 +100,16 @@ struct transfer {
     struct hash_link link; /* in connection->transfers, by id */
     struct list_link of_message, ready;
     uint64_t id;
-    bool offer;               /* else a subscription */
-    bool aside;               /* of an offer: not wanted until somebody asks for it */
-    bool wanted;              /* of an offer: its bytes were asked for */
-    struct encoding encoding; /* of an offer */
-    bool begun;               /* of a subscription: Deliver was sent */
-    uint64_t position;        /* the message's byte that comes next */
-    uint64_t credit;          /* bytes that may still come, or go */
-    uint64_t owed;            /* credit not given back yet */
+    bool offer;                     /* else a subscription */
+    bool aside;                     /* of an offer: not wanted until somebody asks for it */
+    bool wanted;                    /* of an offer: its bytes were asked for */
+    struct store_identity identity; /* of an offer */
+    struct encoding encoding;       /* of an offer */
+    bool begun;                     /* of a subscription: Deliver was sent, */
+    bool sum_due;                   /* without the sum */
+    uint64_t position;              /* the message's byte that comes next */
+    uint64_t credit;                /* bytes that may still come, or go */
+    uint64_t owed;                  /* credit not given back yet */
 };
 
 /* ---- rendezvous.c -------------------------------------------------------------------------- */
@@ -133,7 +135,7 @@ void rendezvous_job_free(struct job_room *job);
 
 /* ---- rendezvous_room.c --------------------------------------------------------------------- */
 
-/* Whether all of the message's bytes have come; those of one that was dropped have to come again. */
+/* Whether all of the message's bytes and its sum have come; those of one that was dropped have to come again. */
 bool rendezvous_complete(const struct held_message *message);
 /* To be called whenever it may have become so, or not so any more, that the message can be dropped: that it
  * is complete, and goes to nobody. */
@@ -148,6 +150,7 @@ void rendezvous_let_go(struct held_message *message);
 
 void rendezvous_messages_offer(struct connection *connection, const Mu__Offer *offer);
 void rendezvous_messages_subscribe(struct connection *connection, const Mu__Subscribe *subscribe);
+void rendezvous_messages_sum(struct connection *connection, const Mu__Sum *sum);
 void rendezvous_messages_unsubscribe(struct connection *connection, uint64_t id);
 void rendezvous_messages_credit(struct connection *connection, const Mu__Credit *credit);
 void rendezvous_messages_bulk(struct connection *connection, uint64_t id, const uint8_t *bytes,

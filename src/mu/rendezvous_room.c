@@ -3,7 +3,8 @@
 
 bool rendezvous_complete(const struct held_message *message)
 {
-    return message->known && message->body.size == message->body.total;
+    return message->known && !message->identity.unsummed &&
+           message->body.size == message->body.total;
 }
 
 void rendezvous_reconsider(struct held_message *message)

@@ -7,7 +7,7 @@
 #include "util/error.h"
 
 /* Two sides that speak another version refuse each other. */
-enum { MU_PROTOCOL = 1 };
+enum { MU_PROTOCOL = 2 };
 
 /* Longest strings and bytes in envelopes, without a final zero. */
 enum {

@@ -17,6 +17,10 @@ struct work {
     uv_work_t work;
     void (*run)(struct work *work);
     files_done *done;
+    files_progress *progress; /* NULL: nobody wants to know, and `moved` is not open */
+    uv_async_t moved;
+    atomic_uint_fast64_t copied;
+    uint64_t total; /* of the file; valid once something was copied */
     void *opaque;
     struct files_source from;
     char *path; /* of `from` */
@@ -48,12 +52,20 @@ static void on_work(uv_work_t *request)
     work->run(work);
 }
 
+static void on_moved_closed(uv_handle_t *handle)
+{
+    work_free(handle->data);
+}
+
 static void on_after(uv_work_t *request, int status)
 {
     struct work *work = (struct work *)request;
     (void)status;
     work->done(work->opaque, &work->result);
-    work_free(work);
+    if (work->progress != NULL)
+        uv_close((uv_handle_t *)&work->moved, on_moved_closed);
+    else
+        work_free(work);
 }
 
 static struct work *work_new(void (*run)(struct work *work), files_done *done, void *opaque)
@@ -67,12 +79,10 @@ static struct work *work_new(void (*run)(struct work *work), files_done *done, v
     return work;
 }
 
+/* It fails for nothing but a missing function. */
 static int work_queue(uv_loop_t *loop, struct work *work)
 {
-    int code = uv_queue_work(loop, &work->work, on_work, on_after);
-    if (code < 0)
-        work_free(work);
-    return code;
+    return uv_queue_work(loop, &work->work, on_work, on_after);
 }
 
 /* ---- Copying ------------------------------------------------------------------------------- */
@@ -92,28 +102,49 @@ static int copy_bytes(struct work *work, int out)
     return code == 0 ? 0 : work_fail(work, "write", "a message", code);
 }
 
-/* Opens a plain file to read. */
-static int open_plain(int folder, const char *path)
+/* Opens a plain file to read; `size` may be NULL. */
+static int open_plain(int folder, const char *path, uint64_t *size)
 {
     struct stat status;
     int fd = beneath_open(folder, path, O_RDONLY, 0);
     if (fd < 0)
         return fd;
     int code = fstat(fd, &status) != 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -EINVAL;
+    if (code == 0 && size != NULL)
+        *size = (uint64_t)status.st_size;
     if (code == 0)
         return fd;
     close(fd);
     return code;
 }
 
+/* In the thread. */
+static void note_moved(void *opaque, uint64_t size)
+{
+    struct work *work = opaque;
+    atomic_store(&work->copied, size);
+    uv_async_send(&work->moved);
+}
+
+static void on_moved(uv_async_t *moved)
+{
+    struct work *work = moved->data;
+    work->progress(work->opaque, atomic_load(&work->copied), work->total);
+}
+
 static int copy_file(struct work *work, int out)
 {
     static const atomic_bool never;
-    int in = open_plain(work->from.folder, work->path);
+    int in = open_plain(work->from.folder, work->path, &work->total);
     if (in < 0)
         return work_fail(work, "read", work->path, in);
-    struct transfer transfer = {
-        .in = in, .out = out, .length = STORE_TO_END, .sum = true, .cancelled = &never};
+    struct transfer transfer = {.in = in,
+                                .out = out,
+                                .length = STORE_TO_END,
+                                .sum = true,
+                                .cancelled = &never,
+                                .moved = work->progress != NULL ? note_moved : NULL,
+                                .opaque = work};
     int code = transfer_run(&transfer);
     work->result.identity = transfer.identity;
     close(in);
@@ -164,7 +195,8 @@ static bool copy_source(struct work *work, const struct files_source *from)
 }
 
 int worker_files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft,
-                      int to, const char *path, files_done *done, void *opaque)
+                      int to, const char *path, files_progress *progress, files_done *done,
+                      void *opaque)
 {
     struct work *work = work_new(run_copy, done, opaque);
     if (work == NULL)
@@ -176,6 +208,10 @@ int worker_files_copy(uv_loop_t *loop, const struct files_source *from, int own,
     if (work->draft == NULL || (path != NULL && work->target == NULL) || !copy_source(work, from)) {
         work_free(work);
         return -ENOMEM;
+    }
+    if (progress != NULL && uv_async_init(loop, &work->moved, on_moved) == 0) {
+        work->progress = progress;
+        work->moved.data = work;
     }
     return work_queue(loop, work);
 }
@@ -203,7 +239,7 @@ static int read_all(struct work *work, int fd)
 
 static void run_read(struct work *work)
 {
-    int fd = open_plain(work->from.folder, work->path);
+    int fd = open_plain(work->from.folder, work->path, NULL);
     if (fd < 0) {
         work_fail(work, "read", work->path, fd);
         return;

@@ -17,6 +17,9 @@ struct files_result {
 
 typedef void files_done(void *opaque, const struct files_result *result);
 
+/* Bytes of a file that have been copied, of those that it has; now and then before `done`. */
+typedef void files_progress(void *opaque, uint64_t copied, uint64_t size);
+
 /* What is copied: a plain file beneath a folder, or bytes. */
 struct files_source {
     int folder;
@@ -29,9 +32,10 @@ struct files_source {
  * of memory, and then `done` is not called. */
 
 /* Copies into a new file `draft` in the folder `own`, then moves it to `path` beneath `to` (folders on the
- * way are made), unless `path` is NULL. */
+ * way are made), unless `path` is NULL. `progress` may be NULL. */
 int worker_files_copy(uv_loop_t *loop, const struct files_source *from, int own, const char *draft,
-                      int to, const char *path, files_done *done, void *opaque);
+                      int to, const char *path, files_progress *progress, files_done *done,
+                      void *opaque);
 /* Reads a file of at most `most` bytes. */
 int worker_files_read(uv_loop_t *loop, int folder, const char *path, size_t most, files_done *done,
                       void *opaque);

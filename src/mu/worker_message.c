@@ -203,6 +203,43 @@ static void offer(struct outgoing *outgoing)
         close(base.file);
 }
 
+/* What is large begins to go while it is being copied and summed, which takes as long as much of its way. */
+static void on_copying(void *opaque, uint64_t copied, uint64_t size)
+{
+    struct activity *activity = opaque;
+    struct attempt *attempt = activity->attempt;
+    struct outgoing *outgoing = activity->outgoing;
+    struct label label = label_from(outgoing);
+    struct error error;
+    if (outgoing->send != NULL) {
+        messenger_grow(outgoing->send, copied < size ? copied : size);
+        return;
+    }
+    if (size < WORKER_EARLY_LEAST || attempt->over || outgoing->whole ||
+        find_sent(attempt, &label) != NULL || is_here(attempt->worker, outgoing->to))
+        return;
+    int file = beneath_open(attempt->own, outgoing->file, O_RDONLY, 0);
+    outgoing->whole = file < 0 || messenger_begin(attempt->worker->messenger, &label, file, size,
+                                                  &outgoing->send, &error) < 0;
+    if (!outgoing->whole)
+        messenger_grow(outgoing->send, copied < size ? copied : size);
+    outgoing->begun = size;
+}
+
+/* Ends what on_copying() has begun. False where it is to be offered as a whole: not begun, or of a file that
+ * was written to meanwhile. */
+static bool complete(struct outgoing *outgoing)
+{
+    if (outgoing->send != NULL && outgoing->begun == outgoing->identity.size) {
+        messenger_complete(outgoing->send, &outgoing->identity);
+        return true;
+    }
+    if (outgoing->send != NULL)
+        messenger_withdraw(outgoing->send);
+    outgoing->send = NULL;
+    return false;
+}
+
 static void on_copied(void *opaque, const struct files_result *result)
 {
     struct activity *activity = opaque;
@@ -224,7 +261,8 @@ static void on_copied(void *opaque, const struct files_result *result)
     worker_attempt_hold(attempt);
     outgoing->known = true;
     worker_activity_ok(activity, &outgoing->identity);
-    offer(outgoing);
+    if (!complete(outgoing))
+        offer(outgoing);
     start_put(outgoing);
     worker_attempt_release(attempt);
 }
@@ -270,8 +308,9 @@ void worker_message_send(struct activity *activity)
         .size = send->text.len,
     };
     struct outgoing *outgoing = activity->outgoing = outgoing_new(activity, &label);
-    if (outgoing != NULL && worker_files_copy(attempt->worker->loop, &source, attempt->own,
-                                              outgoing->file, -1, NULL, on_copied, activity) == 0)
+    if (outgoing != NULL &&
+        worker_files_copy(attempt->worker->loop, &source, attempt->own, outgoing->file, -1, NULL,
+                          on_copying, on_copied, activity) == 0)
         return;
     if (outgoing != NULL)
         outgoing_free(outgoing);

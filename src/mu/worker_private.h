@@ -16,6 +16,7 @@ enum {
     WORKER_TICK_MS = 100, /* how often it looks at the time */
     WORKER_ACTOR_SIZE = WIRE_NAME_MOST + 1,
     /* Tries at putting something, with 1, 2, 4 ... times this between them (63 times it in all). */
+    WORKER_EARLY_LEAST = 1 << 16, /* bytes of a message that begins to go while it is copied */
     WORKER_PUT_TRIES = 7,
     WORKER_RETRY_MS = 200,
     WORKER_STALL_MS = 500, /* without a byte of a message that comes, and its copy is taken */
@@ -152,6 +153,8 @@ struct outgoing {
     bool known;   /* its identity */
     bool clashed; /* it is known elsewhere with another one */
     struct messenger_send *send;
+    uint64_t begun;              /* bytes that it was said to have when it began to go */
+    bool whole;                  /* it cannot go before it is copied */
     struct store_operation *put; /* under way */
     struct packed stored;        /* once it is durable */
     unsigned tries;

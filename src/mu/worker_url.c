@@ -48,7 +48,7 @@ static void write_url(struct activity *activity, const char *url)
     char draft[32];
     worker_attempt_draft(attempt, draft);
     if (worker_files_copy(attempt->worker->loop, &source, attempt->own, draft, attempt->files,
-                          activity->get->file, on_written, activity) < 0)
+                          activity->get->file, NULL, on_written, activity) < 0)
         worker_activity_fail(activity, "out of memory");
 }
 

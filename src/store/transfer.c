@@ -46,6 +46,8 @@ static int move_all(struct transfer *transfer, char *piece, struct sha256 *sha25
         if (size == 0)
             break;
         transfer->identity.size += (uint64_t)size;
+        if (transfer->moved != NULL)
+            transfer->moved(transfer->opaque, transfer->identity.size);
     }
     return sha256 != NULL ? sha256_finish(sha256, transfer->identity.sha256) : 0;
 }

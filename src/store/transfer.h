@@ -12,6 +12,8 @@ struct transfer {
     uint64_t offset, length;
     bool sum;
     const atomic_bool *cancelled;
+    void (*moved)(void *opaque, uint64_t size); /* after each piece: bytes so far. May be NULL */
+    void *opaque;
     bool writing;                   /* after a failure: it was `out` that failed */
     struct store_identity identity; /* of what was moved; the sum only with `sum` */
 };

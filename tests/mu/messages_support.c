@@ -250,7 +250,7 @@ struct worker *worker_join(struct world *world, int job, int number, int servers
     return worker;
 }
 
-static uint8_t *message_bytes(size_t size, uint32_t seed)
+uint8_t *message_bytes(size_t size, uint32_t seed)
 {
     uint8_t *bytes = malloc(size + 1);
     for (size_t i = 0; i < size; i++)
@@ -268,7 +268,7 @@ int worker_file(struct worker *worker, const uint8_t *bytes, size_t size)
     return file;
 }
 
-static struct store_identity identity_of(const uint8_t *bytes, size_t size)
+struct store_identity message_identity(const uint8_t *bytes, size_t size)
 {
     struct store_identity identity = {.size = size};
     struct sha256 *sum = sha256_new();
@@ -284,9 +284,9 @@ struct messenger_send *worker_send_bytes(struct worker *worker, const struct lab
     struct messenger_send *send;
     struct messenger_base against = {.file = -1};
     struct error error;
-    struct store_identity identity = identity_of(bytes, size);
+    struct store_identity identity = message_identity(bytes, size);
     if (base != NULL) {
-        against.identity = identity_of(base, size);
+        against.identity = message_identity(base, size);
         against.file = worker_file(worker, base, size);
     }
     if (messenger_send(worker->messenger, label, worker_file(worker, bytes, size), &identity,

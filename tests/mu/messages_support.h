@@ -68,7 +68,10 @@ const struct certificate *world_job_authority(int job);
 
 /* A worker with its connection; `servers` of them are in its list. */
 struct worker *worker_join(struct world *world, int job, int number, int servers);
-/* Sends the bytes that `seed` stands for. */
+/* The bytes that `seed` stands for; freed by the caller. */
+uint8_t *message_bytes(size_t size, uint32_t seed);
+struct store_identity message_identity(const uint8_t *bytes, size_t size);
+/* Sends them. */
 struct messenger_send *worker_send(struct worker *worker, const char *from, const char *to,
                                    const char *name, size_t size, uint32_t seed);
 /* Sends these bytes, maybe as a difference to a `base` (NULL: not) of the same length. */

@@ -333,6 +333,47 @@ static void more_than_its_credit(struct peer *peer)
     say_offer(peer, "m3", 1, 10, WIRE_SHA256); /* in case that credit came in between */
 }
 
+static void say_sum(struct peer *peer, uint64_t id, uint64_t size)
+{
+    uint8_t bytes[WIRE_SHA256] = {1};
+    Mu__Identity identity = MU__IDENTITY__INIT;
+    Mu__Sum sum = MU__SUM__INIT;
+    Mu__Envelope envelope = MU__ENVELOPE__INIT;
+    identity.size = size;
+    identity.sha256.data = bytes;
+    identity.sha256.len = sizeof bytes;
+    sum.transfer = id;
+    sum.identity = &identity;
+    envelope.body_case = MU__ENVELOPE__BODY_SUM;
+    envelope.sum = &sum;
+    wire_send(peer->channel, &envelope);
+}
+
+static void a_sum_before_its_bytes(struct peer *peer)
+{
+    say_offer(peer, "m6", 1, 10, 0);
+    say_bulk(peer, 1, 9);
+    say_sum(peer, 1, 10);
+}
+
+static void a_sum_of_another_size(struct peer *peer)
+{
+    say_offer(peer, "m7", 1, 10, 0);
+    say_bulk(peer, 1, 10);
+    say_sum(peer, 1, 11);
+}
+
+static void a_second_sum(struct peer *peer)
+{
+    say_offer(peer, "m8", 1, 10, WIRE_SHA256);
+    say_sum(peer, 1, 10);
+}
+
+static void nothing_without_a_sum(struct peer *peer)
+{
+    say_offer(peer, "m9", 1, 0, 0);
+}
+
 static void one_transfer_twice(struct peer *peer)
 {
     say_offer(peer, "m4", 1, 10, WIRE_SHA256);
@@ -386,6 +427,10 @@ static void what_is_not_allowed(void **state)
         half_a_sum,
         more_than_the_message,
         more_than_its_credit,
+        a_sum_before_its_bytes,
+        a_sum_of_another_size,
+        a_second_sum,
+        nothing_without_a_sum,
         one_transfer_twice,
         bytes_for_a_subscription,
         too_many_transfers,

@@ -88,6 +88,56 @@ static void messages_pass_and_are_copied(void **state)
     farm_dismiss(farm);
 }
 
+struct arrival {
+    bool done;
+    struct store_identity identity;
+    int code;
+};
+
+static void on_arrival(void *opaque, const struct store_identity *identity,
+                       const struct error *error)
+{
+    *(struct arrival *)opaque =
+        (struct arrival){.done = true, .identity = *identity, .code = error->code};
+}
+
+/* It is on its way before all of it is copied, and what arrives is what was sent. */
+static void a_large_message_goes_while_it_is_copied(void **state)
+{
+    struct farm *farm = *state;
+    struct messenger_receive *receive;
+    struct arrival arrival = {.done = false};
+    const struct label label = {"a", "z", "big"};
+    struct error error;
+    farm_start(farm);
+    int folder = open(farm->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct store_file to = {.folder = folder, .path = "arrived"};
+    struct messenger *neighbour = farm_neighbour(farm, 0);
+    assert_int_equal(
+        messenger_receive(neighbour, &label, &to, on_arrival, &arrival, &receive, &error), 0);
+    ask_sh(farm, CALL("a", 1), "seq 1 3000000 >big", NULL);
+    farm_expect_ok(farm, CALL("a", 1));
+    ask_send(farm, CALL("a", 2), "z", "big", "big", NULL);
+    const Mu__Outcome *sent = farm_outcome(farm, CALL("a", 2));
+    assert_int_equal(sent->result, MU__OUTCOME__RESULT__OK);
+    UNTIL(farm, arrival.done);
+    assert_int_equal(arrival.code, 0);
+    assert_int_equal(arrival.identity.size, sent->identity->size);
+    assert_memory_equal(arrival.identity.sha256, sent->identity->sha256.data, WIRE_SHA256);
+    ask_sh(farm, CALL("a", 3), "cmp big ../../../../../arrived", NULL);
+    farm_expect_ok(farm, CALL("a", 3));
+    /* The same once more is nothing new; what changes it is an error. */
+    ask_send(farm, CALL("a", 4), "z", "big", "big", NULL);
+    farm_expect_ok(farm, CALL("a", 4));
+    ask_sh(farm, CALL("a", 5), "echo >>big", NULL);
+    farm_expect_ok(farm, CALL("a", 5));
+    ask_send(farm, CALL("a", 6), "z", "big", "big", NULL);
+    expect_failure(farm, CALL("a", 6), "not deterministic");
+    close(folder);
+    messenger_free(neighbour);
+    farm_dismiss(farm);
+}
+
 static void failures_say_why(void **state)
 {
     struct farm *farm = *state;
@@ -495,7 +545,7 @@ static void send_zeros(struct farm *farm, struct messenger *messenger, uint64_t 
     char path[128];
     snprintf(path, sizeof path, "%s/store/zeros", farm->folder);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    identity->size = size;
+    *identity = (struct store_identity){.size = size};
     for (uint64_t at = 0; at < size; at += sizeof zeros) {
         assert_int_equal(write(file, zeros, sizeof zeros), sizeof zeros);
         sha256_update(sum, zeros, sizeof zeros);
@@ -679,6 +729,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FARM_TEST(each_kind_does_what_it_says),
         FARM_TEST(messages_pass_and_are_copied),
+        FARM_TEST(a_large_message_goes_while_it_is_copied),
         FARM_TEST(failures_say_why),
         FARM_TEST(nothing_leaves_the_scratch_folder),
         FARM_TEST(time_limits_hold),
