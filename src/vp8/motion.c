@@ -5,6 +5,9 @@
 /* MAX_VECTOR, in quarter pixels, keeps sums of vectors within 16 bits in the widest pictures. */
 enum { LARGEST_BLOCK = 16, MAX_DESCENT = 64, MAX_VECTOR = 1 << 14 };
 
+/* What costs less than this rate is not searched for farther away; in 1/256 bit. */
+enum { LEAST_FOR_EXPANSION = 100 * COST_OF_BIT };
+
 static int larger(int a, int b)
 {
     return a > b ? a : b;
@@ -153,20 +156,20 @@ static int round_to_whole(int quarters, int low, int high)
     return larger((low + 3) >> 2, smaller(whole, high >> 2));
 }
 
-static struct whole search_whole(const struct xc_motion *motion, const struct motion_vector *starts,
-                                 int count, int reach)
+static struct whole search_whole(const struct xc_motion *motion,
+                                 const struct xc_motion_start *starts, int count, int reach)
 {
     const struct mv_range *range = &motion->range;
     struct whole best = {.cost = UINT32_MAX}, last = {0};
     for (int i = 0; i < count; i++) {
-        int row = round_to_whole(starts[i].row, range->low.row, range->high.row);
-        int column = round_to_whole(starts[i].column, range->low.column, range->high.column);
+        int row = round_to_whole(starts[i].mv.row, range->low.row, range->high.row);
+        int column = round_to_whole(starts[i].mv.column, range->low.column, range->high.column);
         if (i == 0 || row != last.row || column != last.column)
             try_one(motion, row, column, &best);
         last = (struct whole){row, column, 0};
     }
     descend(motion, &best);
-    if (reach > 0) {
+    if (reach > 0 && best.cost > xc_motion_rate(motion->lambda, LEAST_FOR_EXPANSION)) {
         struct whole before = best;
         expand(motion, reach, &best);
         if (best.row != before.row || best.column != before.column)
@@ -192,74 +195,103 @@ uint32_t xc_motion_satd(const struct xc_motion *motion, struct motion_vector mv)
     return satd(source, stride, prediction, LARGEST_BLOCK);
 }
 
-/* Which vectors near `origin` were looked at: a bit a column for each row. */
-enum { SEEN_RADIUS = 7 };
+/* What vectors near `origin` cost, as far as they were looked at. */
+enum { SEEN_RADIUS = 7, SEEN_WIDTH = 2 * SEEN_RADIUS + 1, NOT_SEEN = 0, NOT_TAKEN = INT32_MAX };
 struct seen {
     struct motion_vector origin;
-    uint16_t row[2 * SEEN_RADIUS + 1];
+    uint32_t cost[SEEN_WIDTH * SEEN_WIDTH];
 };
 
-/* True where `mv` is too far away, or was looked at before. */
-static bool seen_before(struct seen *seen, int mv_row, int mv_column)
+/* Where the cost of a vector is kept, or NULL where it is too far away. */
+static uint32_t *seen_cost(struct seen *seen, int mv_row, int mv_column)
 {
     int row = mv_row - seen->origin.row + SEEN_RADIUS;
     int column = mv_column - seen->origin.column + SEEN_RADIUS;
-    if (row < 0 || row > 2 * SEEN_RADIUS || column < 0 || column > 2 * SEEN_RADIUS)
-        return true;
-    uint16_t bit = (uint16_t)(1u << column);
-    bool before = seen->row[row] & bit;
-    seen->row[row] |= bit;
-    return before;
+    if (row < 0 || row >= SEEN_WIDTH || column < 0 || column >= SEEN_WIDTH)
+        return NULL;
+    return &seen->cost[row * SEEN_WIDTH + column];
 }
 
-static uint32_t try_fraction(const struct xc_motion *motion, struct seen *seen, int row, int column,
-                             struct xc_motion_result *best)
+/* The cost of a vector, or NOT_TAKEN where it is not allowed or its rate alone is too much; better than the best
+ * so far, it takes its place. */
+static uint32_t take_fraction(const struct xc_motion *motion, struct motion_vector mv,
+                              uint32_t known_satd, struct xc_motion_result *best)
 {
-    if (!in_range(&motion->range, row, column) || seen_before(seen, row, column))
-        return UINT32_MAX;
-    struct motion_vector mv = {(int16_t)row, (int16_t)column};
+    if (!in_range(&motion->range, mv.row, mv.column))
+        return NOT_TAKEN;
     uint32_t rate = vector_rate(motion, mv);
     if (rate >= best->cost)
-        return UINT32_MAX;
-    uint32_t satd = xc_motion_satd(motion, mv), cost = rate + satd;
+        return NOT_TAKEN;
+    uint32_t satd = known_satd != XC_UNKNOWN_SATD ? known_satd : xc_motion_satd(motion, mv);
+    uint32_t cost = rate + satd;
     if (cost < best->cost)
         *best = (struct xc_motion_result){mv, satd, cost};
     return cost;
 }
 
-/* The four neighbours at `step` quarter pixels, and the one between the better two; until none is
- * better. */
-static void refine(const struct xc_motion *motion, struct seen *seen, int step,
-                   struct xc_motion_result *best)
+static uint32_t try_fraction(const struct xc_motion *motion, struct seen *seen, int row, int column,
+                             struct xc_motion_result *best)
+{
+    uint32_t *cost = seen_cost(seen, row, column);
+    if (!cost)
+        return NOT_TAKEN;
+    if (*cost == NOT_SEEN)
+        *cost = take_fraction(motion, (struct motion_vector){(int16_t)row, (int16_t)column},
+                              XC_UNKNOWN_SATD, best);
+    return *cost;
+}
+
+/* The four neighbours at half a pixel, and the one between the better two; until none is better. */
+static void refine_halves(const struct xc_motion *motion, struct seen *seen,
+                          struct xc_motion_result *best)
 {
     struct motion_vector center;
     do {
         center = best->mv;
         int row = center.row, column = center.column;
-        uint32_t above = try_fraction(motion, seen, row - step, column, best);
-        uint32_t below = try_fraction(motion, seen, row + step, column, best);
-        uint32_t left = try_fraction(motion, seen, row, column - step, best);
-        uint32_t right = try_fraction(motion, seen, row, column + step, best);
-        try_fraction(motion, seen, above < below ? row - step : row + step,
-                     left < right ? column - step : column + step, best);
+        uint32_t above = try_fraction(motion, seen, row - 2, column, best);
+        uint32_t below = try_fraction(motion, seen, row + 2, column, best);
+        uint32_t left = try_fraction(motion, seen, row, column - 2, best);
+        uint32_t right = try_fraction(motion, seen, row, column + 2, best);
+        try_fraction(motion, seen, above < below ? row - 2 : row + 2,
+                     left < right ? column - 2 : column + 2, best);
     } while (!mv_equal(center, best->mv));
 }
 
-struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
-                                         const struct motion_vector *starts, int count, int reach)
+static uint32_t cost_seen(struct seen *seen, int row, int column)
 {
-    struct whole whole = search_whole(motion, starts, count, reach);
-    struct xc_motion_result best = {.cost = UINT32_MAX};
-    struct seen seen = {.origin = {(int16_t)(4 * whole.row), (int16_t)(4 * whole.column)}};
-    try_fraction(motion, &seen, seen.origin.row, seen.origin.column, &best);
-    for (int i = 0; i < count; i++) {
-        /* Those too far from the origin still are candidates. */
-        struct seen none = {.origin = starts[i]};
-        try_fraction(motion, &none, starts[i].row, starts[i].column, &best);
+    const uint32_t *cost = seen_cost(seen, row, column);
+    return cost && *cost != NOT_SEEN ? *cost : NOT_TAKEN;
+}
+
+/* Quarters of a pixel, on the sides where half a pixel costs less. */
+static void refine_quarters(const struct xc_motion *motion, struct seen *seen,
+                            struct xc_motion_result *best)
+{
+    int row = best->mv.row, column = best->mv.column;
+    bool above = cost_seen(seen, row - 2, column) < cost_seen(seen, row + 2, column);
+    bool left = cost_seen(seen, row, column - 2) < cost_seen(seen, row, column + 2);
+    int to_row = above ? row - 1 : row + 1, to_column = left ? column - 1 : column + 1;
+    try_fraction(motion, seen, to_row, column, best);
+    try_fraction(motion, seen, row, to_column, best);
+    try_fraction(motion, seen, to_row, to_column, best);
+}
+
+struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
+                                         const struct xc_motion_start *starts, int count, int reach)
+{
+    struct xc_motion_result best = {.cost = NOT_TAKEN};
+    if (reach != XC_GUESSES_ONLY) {
+        struct whole whole = search_whole(motion, starts, count, reach);
+        struct motion_vector origin = {(int16_t)(4 * whole.row), (int16_t)(4 * whole.column)};
+        take_fraction(motion, origin, XC_UNKNOWN_SATD, &best);
     }
-    seen = (struct seen){.origin = best.mv};
-    seen_before(&seen, best.mv.row, best.mv.column);
-    refine(motion, &seen, 2, &best);
-    refine(motion, &seen, 1, &best);
+    for (int i = 0; i < count; i++)
+        take_fraction(motion, starts[i].mv, starts[i].satd, &best);
+    struct seen seen = {.origin = best.mv};
+    *seen_cost(&seen, best.mv.row, best.mv.column) = best.cost;
+    if (reach != XC_GUESSES_ONLY)
+        refine_halves(motion, &seen, &best);
+    refine_quarters(motion, &seen, &best);
     return best;
 }

@@ -31,6 +31,13 @@ struct xc_motion_result {
 struct mv_range xc_mv_range(const struct mb_map *map, int row, int column,
                             struct motion_vector best);
 
+/* A guess; its SATD where it is known. */
+#define XC_UNKNOWN_SATD UINT32_MAX
+struct xc_motion_start {
+    struct motion_vector mv;
+    uint32_t satd;
+};
+
 /* Rate in 1/256 bit as absolute differences. */
 static inline uint32_t xc_motion_rate(uint32_t lambda, int rate)
 {
@@ -42,8 +49,11 @@ uint32_t xc_motion_satd(const struct xc_motion *motion, struct motion_vector mv)
 
 /* The best vector for the block. `starts` are guesses (`count` > 0), taken as they are where they are in
  * range and searched around. `reach` is the first step of an expanding search, in pixels, a power of two;
- * 0 for none. */
+ * 0 for none; with XC_GUESSES_ONLY, nothing farther than a quarter pixel from the best guess is looked at. The result's cost
+ * is more than any other where no vector was allowed. */
+enum { XC_GUESSES_ONLY = -1 };
 struct xc_motion_result xc_motion_search(const struct xc_motion *motion,
-                                         const struct motion_vector *starts, int count, int reach);
+                                         const struct xc_motion_start *starts, int count,
+                                         int reach);
 
 #endif

@@ -8,12 +8,12 @@ static const struct search_effort efforts[] = {
      .vector_trials = 4,
      .intra16_trials = 2,
      .chroma_trials = 2,
-     .subblock_trials = 5,
+     .subblock_trials = 3,
      .split_trials = 4,
      .least_for_subblocks = 64,
-     .least_for_split = 40,
+     .least_for_split = 60,
      .least_for_refinement = 60,
-     .refinements = 2},
+     .refinements = 1},
     {.part_reach = 0,
      .vector_trials = 3,
      .intra16_trials = 1,
@@ -41,6 +41,8 @@ void xc_search_start(struct search *search, const struct encoder *encoder,
 {
     xc_mode_costs_init(&search->costs, encoder->header, expected);
     search->effort = &efforts[effort];
+    for (int i = 0; i < SEGMENTS; i++)
+        xc_plain_quantizers_init(&search->plain[i], &encoder->quantizers[i]);
     for (int i = 0; i < 4; i++) {
         search->allowed[i] = i != REF_INTRA && references & XC_REFERENCE_BIT(i - 1);
         for (int j = REF_LAST; j < i; j++)
@@ -108,6 +110,7 @@ void xc_search_macroblock(const struct search *search, const struct encoder *enc
     start_macroblock(&mb, search, encoder, row, column);
     mb.trial = (struct xc_trial){
         .dsp = &encoder->context->dsp,
+        .plain = &search->plain[segment],
         .quantizers = &encoder->quantizers[segment],
         .costs = &encoder->token_costs,
         .above = above,

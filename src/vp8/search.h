@@ -9,10 +9,12 @@
 
 #include "vp8/encoder.h"
 #include "vp8/mode_cost.h"
+#include "vp8/quantize_plain.h"
 
 /* One frame's search. */
 struct search {
     struct xc_mode_costs costs;
+    struct xc_plain_quantizers plain[SEGMENTS];
     bool allowed[4]; /* by enum mb_reference; of references to the same picture only the first */
     const struct search_effort *effort;
 };

@@ -10,6 +10,10 @@ enum { WHOLE_REACH = 64, MAX_CANDIDATES = 3 * 4, MAX_STARTS = 8 };
 /* See worth_new: in 1/256 bit; one part in so many. */
 enum { LEAST_GAIN = 32 * COST_OF_BIT, CLEARLY_WORSE = 20 };
 
+/* Candidates get a trial whose estimates are at most one part in so many above the best. More trials choose by
+ * squared error what is less like the source by SSIM. */
+enum { PROMISING = 50 };
+
 /* A way to predict the macroblock by one vector. */
 struct candidate {
     struct mb_info info;
@@ -76,40 +80,43 @@ static uint32_t add(const struct mb_search *mb, const struct view *view, int mod
     return candidate.estimate;
 }
 
-/* A vector that needs not be written. Returns the candidate's estimate. */
-static uint32_t add_given(const struct mb_search *mb, const struct view *view, int mode,
-                          struct motion_vector mv, struct candidates *candidates)
+/* What neighbours suggest, and what was found in another reference; each vector once. */
+struct starts {
+    struct xc_motion_start of[MAX_STARTS];
+    int count;
+};
+
+static void add_start(struct starts *starts, struct motion_vector mv, uint32_t satd)
 {
-    return add(mb, view, mode, mv, mode_rate(mb, view, mode), xc_motion_satd(&view->motion, mv),
-               candidates);
+    for (int i = 0; i < starts->count; i++)
+        if (mv_equal(starts->of[i].mv, mv))
+            return;
+    starts->of[starts->count++] = (struct xc_motion_start){mv, satd};
 }
 
 static void add_neighbour_start(const struct mb_search *mb, int row, int column,
-                                struct motion_vector *starts, int *count)
+                                struct starts *starts)
 {
     const struct mb_map *map = mb->encoder->map;
     if (row < 0 || column < 0 || column >= map->columns)
         return;
     const struct mb_info *info = mb_at(map, row, column);
     if (info->reference != REF_INTRA)
-        starts[(*count)++] = info->mv;
+        add_start(starts, info->mv, XC_UNKNOWN_SATD);
 }
 
-/* Guesses: what neighbours suggest, and what was found in another reference. */
-static int collect_starts(const struct mb_search *mb, const struct view *view,
-                          const struct candidates *candidates, struct motion_vector *starts)
+/* `given`: the vectors that are to be had for less. */
+static void collect_starts(const struct mb_search *mb, const struct view *view,
+                           const struct candidates *candidates, const struct starts *given,
+                           struct starts *starts)
 {
-    int count = 0;
-    starts[count++] = view->neighbours.best;
-    starts[count++] = (struct motion_vector){0};
-    starts[count++] = view->neighbours.nearest;
-    starts[count++] = view->neighbours.near;
-    add_neighbour_start(mb, mb->row, mb->column - 1, starts, &count);
-    add_neighbour_start(mb, mb->row - 1, mb->column, starts, &count);
-    add_neighbour_start(mb, mb->row - 1, mb->column + 1, starts, &count);
+    *starts = *given;
+    add_start(starts, view->neighbours.best, XC_UNKNOWN_SATD);
+    add_neighbour_start(mb, mb->row, mb->column - 1, starts);
+    add_neighbour_start(mb, mb->row - 1, mb->column, starts);
+    add_neighbour_start(mb, mb->row - 1, mb->column + 1, starts);
     if (candidates->count > 0)
-        starts[count++] = candidates->of[0].info.mv;
-    return count;
+        add_start(starts, candidates->of[0].info.mv, XC_UNKNOWN_SATD);
 }
 
 /* Whether a vector may be written as a new one: within reach, and not to be had for less. */
@@ -121,12 +128,13 @@ static bool allowed_new(const struct view *view, struct motion_vector mv)
            !mv_equal(mv, view->neighbours.nearest) && !mv_equal(mv, view->neighbours.near);
 }
 
-static void add_new(const struct mb_search *mb, const struct view *view,
+static void add_new(const struct mb_search *mb, const struct view *view, const struct starts *given,
                     struct candidates *candidates)
 {
-    struct motion_vector starts[MAX_STARTS];
-    int count = collect_starts(mb, view, candidates, starts);
-    struct xc_motion_result found = xc_motion_search(&view->motion, starts, count, WHOLE_REACH);
+    struct starts starts;
+    collect_starts(mb, view, candidates, given, &starts);
+    struct xc_motion_result found =
+        xc_motion_search(&view->motion, starts.of, starts.count, WHOLE_REACH);
     if (!allowed_new(view, found.mv))
         return;
     int vector = xc_mv_cost(&mb->encoder->mv_costs, found.mv, view->neighbours.best);
@@ -150,18 +158,29 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* A vector that needs not be written. Returns the candidate's estimate. */
+static uint32_t add_given(const struct mb_search *mb, const struct view *view, int mode,
+                          struct motion_vector mv, struct starts *given,
+                          struct candidates *candidates)
+{
+    uint32_t satd = xc_motion_satd(&view->motion, mv);
+    add_start(given, mv, satd);
+    return add(mb, view, mode, mv, mode_rate(mb, view, mode), satd, candidates);
+}
+
 static void add_reference(const struct mb_search *mb, int reference, struct candidates *candidates)
 {
     struct view view;
+    struct starts given = {.count = 0};
     start_view(mb, reference, &view);
     struct motion_vector nearest = view.neighbours.nearest, near = view.neighbours.near;
-    uint32_t given = add_given(mb, &view, MV_ZERO, (struct motion_vector){0}, candidates);
+    uint32_t least = add_given(mb, &view, MV_ZERO, (struct motion_vector){0}, &given, candidates);
     if (!mv_is_zero(nearest))
-        given = smaller(given, add_given(mb, &view, MV_NEAREST, nearest, candidates));
+        least = smaller(least, add_given(mb, &view, MV_NEAREST, nearest, &given, candidates));
     if (!mv_is_zero(near) && !mv_equal(near, nearest))
-        given = smaller(given, add_given(mb, &view, MV_NEAR, near, candidates));
-    if (worth_new(mb, &view, given, candidates))
-        add_new(mb, &view, candidates);
+        least = smaller(least, add_given(mb, &view, MV_NEAR, near, &given, candidates));
+    if (worth_new(mb, &view, least, candidates))
+        add_new(mb, &view, &given, candidates);
 }
 
 bool xc_search_try_inter(struct mb_search *mb, const struct mb_info *info, uint32_t rate)
@@ -222,8 +241,10 @@ void xc_search_inter(struct mb_search *mb)
     if (candidates.count == 0)
         return;
     mb->best_estimate = candidates.of[0].estimate;
+    uint32_t worst = candidates.of[0].estimate + candidates.of[0].estimate / PROMISING;
     for (int i = 0; i < candidates.count && i < search->effort->vector_trials; i++)
-        if (xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate))
+        if (candidates.of[i].estimate <= worst &&
+            xc_search_try_inter(mb, &candidates.of[i].info, candidates.of[i].rate))
             mb->best_estimate = candidates.of[i].estimate;
     refine_by_trial(mb);
     xc_search_split(mb);

@@ -33,7 +33,8 @@ struct part_choice {
     int mode; /* enum split_mv_mode */
     struct motion_vector mv;
     uint32_t rate;
-    uint32_t estimate;
+    uint32_t satd;
+    uint32_t estimate; /* of SATD and rate, in absolute differences */
 };
 
 static void consider(const struct part *part, int mode, struct motion_vector mv, uint32_t rate,
@@ -41,7 +42,7 @@ static void consider(const struct part *part, int mode, struct motion_vector mv,
 {
     uint32_t estimate = satd + xc_motion_rate(part->motion.lambda, (int)rate);
     if (estimate < best->estimate)
-        *best = (struct part_choice){mode, mv, rate, estimate};
+        *best = (struct part_choice){mode, mv, rate, satd, estimate};
 }
 
 static void consider_given(const struct part *part, int mode, struct motion_vector mv,
@@ -61,9 +62,11 @@ static struct part_choice choose_vector(const struct mb_search *mb, const struct
         consider_given(part, ABOVE_4X4, part->above, &best);
     if (!mv_is_zero(part->left) && !mv_is_zero(part->above))
         consider_given(part, ZERO_4X4, (struct motion_vector){0}, &best);
-    const struct motion_vector starts[] = {hint, best.mv};
-    struct xc_motion_result found =
-        xc_motion_search(&part->motion, starts, 2, mb->search->effort->part_reach);
+    const struct xc_motion_start starts[] = {{best.mv, best.satd}, {hint, XC_UNKNOWN_SATD}};
+    int count = mv_equal(hint, best.mv) ? 1 : 2;
+    /* Quarters of a macroblock have been searched for when it comes to sixteenths. */
+    int reach = part->motion.size == BLOCK_4X4 ? XC_GUESSES_ONLY : mb->search->effort->part_reach;
+    struct xc_motion_result found = xc_motion_search(&part->motion, starts, count, reach);
     if (mv_equal(found.mv, part->left) || mv_equal(found.mv, part->above) || mv_is_zero(found.mv))
         return best;
     int rate = part->mode_costs[NEW_4X4] +

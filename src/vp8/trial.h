@@ -5,12 +5,14 @@
 
 #include "vp8/context.h"
 #include "vp8/cost.h"
-#include "vp8/quantize.h"
+#include "vp8/quantize_plain.h"
 
 /* Where a macroblock stands. */
 struct xc_trial {
     const struct xc_dsp *dsp;
-    const struct xc_quantizers *quantizers; /* of its segment */
+    /* Of its segment: the latter tell which blocks are empty. */
+    const struct xc_plain_quantizers *plain;
+    const struct xc_quantizers *quantizers;
     const struct xc_token_costs *costs;
     const struct token_context *above, *left;
     uint32_t lambda; /* as in struct encoder */

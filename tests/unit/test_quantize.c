@@ -1,8 +1,8 @@
 /*
- * The plain quantizer against division, the trellis against trying everything. --bench prints the
- * trellis's speed instead.
+ * Quantizers against division, the trellis against trying everything, plain quantization against the
+ * trellis. --bench prints the trellis's speed instead.
  */
-#include "vp8/quantize.h"
+#include "vp8/quantize_plain.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -291,6 +291,42 @@ static void test_trellis_finds_the_least_cost(void **state)
     assert_true(lower_than_nearest > 1000); /* rate did count */
 }
 
+/* ---- Plain quantization -------------------------------------------------------------------- */
+
+/* Its levels are among those that the trellis chooses from: it never comes to less. */
+static void test_plain_is_no_better_than_the_trellis(void **state)
+{
+    int equal = 0;
+    for (int round = 0; round < 20000; round++) {
+        static struct block block;
+        struct xc_plain_quantizers plain;
+        int16_t level[16], dequantized[16] = {-7}, best[16];
+        random_block(&block, (int)random_below(17));
+        const struct xc_trellis *trellis = &block.trellis;
+        xc_plain_quantizers_init(&plain, &block.quantizers);
+        struct xc_block_result made = xc_quantize_plain(
+            &plain, &block.costs, trellis->type, trellis->context, block.coefficient, dequantized);
+        struct xc_block_result least = xc_quantize_trellis(trellis, block.coefficient, level, best);
+        int64_t cost = xc_rd_cost(made.distortion, made.rate, trellis->lambda);
+        int64_t least_cost = xc_rd_cost(least.distortion, least.rate, trellis->lambda);
+        int first = xc_first_position(trellis->type);
+        assert_true(least_cost <= cost);
+        equal += least_cost == cost;
+        assert_int_equal(made.distortion,
+                         xc_block_distortion(block.coefficient, dequantized, first));
+        if (first > 0)
+            assert_int_equal(dequantized[0], -7);
+        for (int i = first; i < 16; i++) {
+            int step = trellis->quantizer->step[i > 0];
+            assert_int_equal(dequantized[i] % step, 0);
+            /* Toward zero by at most three quarters of a step, away from it by half of one. */
+            int lost = abs(block.coefficient[i]) - abs(dequantized[i]);
+            assert_in_range(lost + step / 2, 0, step + step / 4);
+        }
+    }
+    assert_true(equal > 1000);
+}
+
 /* All sixteen large, the largest values included: too many to try, but checked for coherence and
  * against the nearest levels, which the trellis can only better. */
 static void test_trellis_of_large_blocks(void **state)
@@ -383,6 +419,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_block_rate),
         cmocka_unit_test(test_trellis_finds_the_least_cost),
         cmocka_unit_test(test_trellis_of_large_blocks),
+        cmocka_unit_test(test_plain_is_no_better_than_the_trellis),
         cmocka_unit_test(test_trellis_at_the_ends_of_lambda),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
