@@ -21,7 +21,7 @@ help:
 	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
 	@echo "make test        build and run the tests"
 	@echo "make test-all    the same with every size and length: an hour or so"
-	@echo "make bench       bits at equal quality, against one continuous libvpx encode"
+	@echo "make bench       bits at equal quality, against one continuous libvpx encode: table and curves"
 	@echo "make bench-framework   workers that join, messages, hand-over; CLIP=film.mp4 adds an encode's overhead"
 	@echo "make bench-engines   five hundred workers at once on Slurm and others, beside as many empty tasks"
 	@echo "make lambda [ARCH=x86-64|arm64]   the package for AWS Lambda: build/lambda-ARCH.zip"
@@ -56,7 +56,7 @@ test-all:
 bench:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory build
-	@bench/bits.py --excamera $(EXCAMERA) --cache $(BUILD)/bench-cache
+	@bench/bits.py --excamera $(EXCAMERA) --cache $(BUILD)/bench-cache --svg $(BUILD)/bench-curves
 
 bench-framework:
 	@$(SETUP)

@@ -4,13 +4,18 @@
 The baseline is one single-threaded two-pass `vpxenc --good --cpu-used=0` over the whole clip at ten
 levels. Each of our encodes is put beside the baseline's bitrate at the same luma SSIM (log-bitrate,
 piecewise linear over SSIM in dB; a point outside the baseline's range is left out, never
-extrapolated), and the clip's figure is the mean of the log ratios.
+extrapolated), and the clip's figure is the mean of the log ratios. A second column does the same
+against libvpx at its best, with hidden frames and 25 frames of lag.
 
-    bench/bits.py                                         the whole table: every clip, [6,16] and [6,1]
+    bench/bits.py                     the whole table: every clip at [6,16], [24,4], [6,inf] and [6,1]
     bench/bits.py --clip seeking --settings 6,16 --quality 20,30      a quick look while tuning
+    bench/bits.py --svg DIR           the curves, too: DIR/bits-CLIP.svg
+
+N,inf stands for one key frame: a batch as long as the film (-x 1000000) and no new one at a scene's
+cut (--no-scene-cut). With all others a cut begins a batch, as it does by default.
 
 Clips come from the folder XC_CLIPS, else from ../shared/clips, else a generated one is used.
-Baseline encodes are kept in --cache, by clip and arguments, so only the first run pays for them.
+The encodes of libvpx are kept in --cache, by clip and arguments, so only the first run pays for them.
 """
 import argparse
 import bisect
@@ -26,14 +31,20 @@ import sys
 import tempfile
 import time
 
+from curves import write_curves
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FRAMES = 192
 # The clips that have a size of their own in the table.
 SCALE = {"sintel": "960:408"}
 BASELINE_LEVELS = [4, 10, 16, 23, 29, 35, 41, 48, 54, 60]
-BASELINE = ["vpxenc", "--codec=vp8", "--ivf", "--good", "--passes=2", "--cpu-used=0", "--threads=1",
-            "--end-usage=cq", "--target-bitrate=4294967", "--tune=ssim", "--auto-alt-ref=0",
-            "--lag-in-frames=0", "--quiet"]
+CONTINUOUS = ["vpxenc", "--codec=vp8", "--ivf", "--good", "--passes=2", "--cpu-used=0", "--threads=1",
+              "--end-usage=cq", "--target-bitrate=4294967", "--tune=ssim"]
+# The continuous encodes that ours are held against.
+PEERS = {"baseline": [*CONTINUOUS, "--auto-alt-ref=0", "--lag-in-frames=0", "--quiet"],
+         "best": [*CONTINUOUS, "--auto-alt-ref=1", "--lag-in-frames=25", "--quiet"]}
+SETTINGS = ["6,16", "24,4", "6,inf", "6,1"]
+LONGEST_BATCH = 1000000
 
 
 class Failed(Exception):
@@ -130,13 +141,13 @@ def point(ivf, y4m):
     return y_ssim_db(ivf, y4m, frames), ivf_payload(ivf) * 8 * rate / frames / 1000
 
 
-def baseline(y4m, key, level, cache):
-    """One baseline encode, from the cache where it is there: (SSIM in dB, kbit/s)."""
-    stored = cache / f"baseline-{digest(key, level, *BASELINE, vpx_version())}.txt"
+def peer_point(command, y4m, key, level, cache):
+    """One encode of a peer, from the cache where it is there: (SSIM in dB, kbit/s)."""
+    stored = cache / f"baseline-{digest(key, level, *command, vpx_version())}.txt"
     if not stored.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            ivf = pathlib.Path(folder) / "baseline.ivf"
-            run(BASELINE + [f"--cq-level={level}", f"--fpf={folder}/stats", "-o", ivf, y4m])
+            ivf = pathlib.Path(folder) / "peer.ivf"
+            run(command + [f"--cq-level={level}", f"--fpf={folder}/stats", "-o", ivf, y4m])
             ssim, rate = point(ivf, y4m)
             partial = pathlib.Path(folder) / "point"
             partial.write_text(f"{ssim!r} {rate!r}\n", encoding="ascii")
@@ -153,13 +164,19 @@ def vpx_version():
     return vpx_version.text
 
 
-def ours(excamera, y4m, chunk, batch, quality, extra, keep):
+def batch_words(batch):
+    """A batch's length as options of `excamera encode`."""
+    return ["-x", LONGEST_BATCH, "--no-scene-cut"] if batch == "inf" else ["-x", batch]
+
+
+def ours(excamera, y4m, setting, quality, extra, keep):
     """One of our encodes: (SSIM in dB, kbit/s, seconds)."""
+    chunk, batch = setting
     with tempfile.TemporaryDirectory(prefix="excamera-bench-") as folder:
         ivf = pathlib.Path(folder) / "ours.ivf"
         begin = time.monotonic()
-        run([excamera, "encode", y4m, "-o", ivf, "-N", chunk, "-x", batch, "-q", quality, "-j", "1",
-             "-Q", *extra])
+        run([excamera, "encode", y4m, "-o", ivf, "-N", chunk, *batch_words(batch), "-q", quality,
+             "-j", "1", "-Q", *extra])
         seconds = time.monotonic() - begin
         ssim, rate = point(ivf, y4m)
         if keep:
@@ -181,6 +198,7 @@ def rate_at(curve, ssim):
 
 
 def percent(ratios):
+    """How much more that is on average."""
     if not ratios:
         return "n/a"
     return f"{100 * (math.exp(sum(map(math.log, ratios)) / len(ratios)) - 1):+.1f} %"
@@ -190,18 +208,34 @@ def number_list(text):
     return [int(word) for word in text.split(",")]
 
 
+def setting_of(text):
+    """(N, x) of "N,x"; x may be "inf"."""
+    chunk, batch = text.split(",")
+    return int(chunk), batch if batch == "inf" else int(batch)
+
+
+def setting_name(setting):
+    chunk, batch = setting
+    return f"{'naive ' if batch == 1 else ''}[{chunk},{'∞' if batch == 'inf' else batch}]"
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--excamera", default=os.environ.get("EXCAMERA", ROOT / "build/src/cli/excamera"),
                         help="the program to measure (default: $EXCAMERA, or the release build's)")
     parser.add_argument("--clip", action="append", default=[], help="only this clip; may be repeated")
-    parser.add_argument("--settings", action="append", default=[], metavar="N,x",
-                        help="chunk and batch size; may be repeated (default: 6,16 and 6,1)")
+    parser.add_argument("--settings", action="append", type=setting_of, default=[], metavar="N,x",
+                        help="chunk and batch size, or N,inf for one key frame; may be repeated "
+                             f"(default: {' '.join(SETTINGS)})")
     parser.add_argument("--quality", type=number_list, default=[10, 20, 30, 40], metavar="Q,Q...",
                         help="our quality levels (default: 10,20,30,40)")
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"of each clip (default: {FRAMES})")
     parser.add_argument("--baseline-levels", type=number_list, default=BASELINE_LEVELS, metavar="Q,Q...")
     parser.add_argument("--baseline-only", action="store_true", help="only fill the cache")
+    parser.add_argument("--peer", action="append", choices=PEERS, default=[],
+                        help="only this column; may be repeated")
+    parser.add_argument("--svg", type=pathlib.Path, metavar="DIR",
+                        help="write the curves as DIR/bits-CLIP.svg")
     parser.add_argument("--cache", type=pathlib.Path,
                         default=os.environ.get("XC_BENCH_CACHE", ROOT / "build/bench-cache"))
     parser.add_argument("-j", "--jobs", type=int, default=2, help="encodes at once (default: 2)")
@@ -211,63 +245,82 @@ def arguments():
 
 
 def measure(options, pool, clips):
-    """Starts every encode; returns ({clip: [baseline futures]}, {(clip, N, x): [(q, future)]})."""
-    settings = [tuple(number_list(text)) for text in options.settings] or [(6, 16), (6, 1)]
+    """Starts every encode; returns ({(clip, peer): [futures]}, {(clip, setting): [(q, future)]})."""
+    settings = options.settings or [setting_of(text) for text in SETTINGS]
     peers, mine = {}, {}
     for name, source in clips.items():
         y4m, key = make_y4m(name, source, options.frames, options.cache)
-        peers[name] = [pool.submit(baseline, y4m, key, level, options.cache)
-                       for level in options.baseline_levels]
-        for chunk, batch in settings if not options.baseline_only else []:
-            mine[name, chunk, batch] = [
-                (q, pool.submit(ours, options.excamera, y4m, chunk, batch, q, options.extra.split(),
+        for peer in options.peer or PEERS:
+            peers[name, peer] = [pool.submit(peer_point, PEERS[peer], y4m, key, level, options.cache)
+                                 for level in options.baseline_levels]
+        for setting in settings if not options.baseline_only else []:
+            mine[name, setting] = [
+                (q, pool.submit(ours, options.excamera, y4m, setting, q, options.extra.split(),
                                 options.keep)) for q in options.quality]
     return peers, mine
 
 
-def report(name, curve, results):
-    """Prints a clip's points; returns {(N, x): ratios}."""
-    ratios = {}
-    for (clip, chunk, batch), points in results.items():
-        if clip != name:
-            continue
-        ratios[chunk, batch] = []
-        for quality, future in points:
-            ssim, rate, seconds = future.result()
-            peer = rate_at(curve, ssim)
-            compared = "outside the baseline's range"
-            if peer:
-                ratios[chunk, batch].append(rate / peer)
-                compared = f"{peer:9.1f} {100 * (rate / peer - 1):+7.1f} %"
-            setting = f"[{chunk},{batch}]"
-            print(f"{name:10s} {setting:>8s} {quality:4d} {ssim:8.3f} {rate:9.1f} {compared:19s} "
-                  f"{seconds:6.1f}", flush=True)
+def print_points(name, setting, points, curves):
+    """Prints a clip's points in a setting; returns {peer: ratios}."""
+    ratios = {peer: [] for peer in curves}
+    for quality, (ssim, rate, seconds) in points:
+        words = []
+        for peer, curve in curves.items():
+            other = rate_at(curve, ssim)
+            if other:
+                ratios[peer].append(rate / other)
+            words.append(f"{100 * (rate / other - 1):+8.1f} %" if other else "   outside")
+        print(f"{name:10s} {setting_name(setting):>11s} {quality:4d} {ssim:8.3f} {rate:9.1f} "
+              f"{' '.join(words)} {seconds:8.1f}", flush=True)
     return ratios
+
+
+def print_summary(frames, names, results):
+    """The table of means: a clip a line, each setting's figures by peer."""
+    settings = list(dict.fromkeys(setting for _, setting in results))
+    peers = list(next(iter(results.values())))
+    print(f"\nBits at equal Y-SSIM, first {frames} frames, against libvpx ({' / '.join(peers)}):\n"
+          f"{'clip':10s} " + " ".join(f"{setting_name(setting):>18s}" for setting in settings))
+    for name in names:
+        print(f"{name:10s} " + " ".join(
+            f"{' / '.join(percent(results[name, setting][peer]) for peer in peers):>18s}"
+            for setting in settings))
+
+
+def draw(folder, name, curves, points):
+    """Writes the clip's curves: the peers', and each setting's."""
+    lines = {f"vpxenc{', at its best' if peer == 'best' else ''}": curve
+             for peer, curve in curves.items()}
+    for setting, of_setting in points.items():
+        lines[setting_name(setting)] = [(ssim, rate) for _, (ssim, rate, _) in of_setting]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_curves(folder / f"bits-{name}.svg", name, lines)
 
 
 def main():
     options = arguments()
     options.cache.mkdir(parents=True, exist_ok=True)
     clips = find_clips(options.clip)
+    results = {}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         peers, mine = measure(options, pool, clips)
-        curves = {name: [future.result() for future in futures] for name, futures in peers.items()}
         if options.baseline_only:
-            for name, curve in curves.items():
-                for level, (ssim, rate) in zip(options.baseline_levels, curve):
-                    print(f"{name:10s} cq {level:2d} {ssim:8.3f} dB {rate:9.1f} kbit/s")
+            for (name, peer), futures in peers.items():
+                for level, (ssim, rate) in zip(options.baseline_levels, (each.result() for each in futures)):
+                    print(f"{name:10s} {peer:8s} cq {level:2d} {ssim:8.3f} dB {rate:9.1f} kbit/s", flush=True)
             return
-        print(f"{'clip':10s} {'setting':>8s} {'-q':>4s} {'SSIM dB':>8s} {'kbit/s':>9s} "
-              f"{'baseline':>9s} {'more':>7s}   {'seconds':>7s}")
-        ratios = {name: report(name, curve, mine) for name, curve in curves.items()}
-    columns = sorted({setting for of_clip in ratios.values() for setting in of_clip},
-                     key=lambda setting: -setting[0] * setting[1])
-    heads = [f"{'naive ' if batch == 1 else 'ours '}[{chunk},{batch}]" for chunk, batch in columns]
-    print(f"\nBits at equal Y-SSIM, first {options.frames} frames:\n"
-          f"{'clip':10s} {'baseline':>10s} " + " ".join(f"{head:>14s}" for head in heads))
-    for name, of_clip in ratios.items():
-        print(f"{name:10s} {'0 %':>10s} "
-              + " ".join(f"{percent(of_clip[setting]):>14s}" for setting in columns))
+        columns = options.peer or list(PEERS)
+        print(f"{'clip':10s} {'setting':>11s} {'-q':>4s} {'SSIM dB':>8s} {'kbit/s':>9s} "
+              + " ".join(f"{peer:>10s}" for peer in columns) + f" {'seconds':>8s}")
+        for name in clips:
+            curves = {peer: [each.result() for each in peers[name, peer]] for peer in columns}
+            points = {setting: [(q, future.result()) for q, future in futures]
+                      for (clip, setting), futures in mine.items() if clip == name}
+            for setting, of_setting in points.items():
+                results[name, setting] = print_points(name, setting, of_setting, curves)
+            if options.svg:
+                draw(options.svg, name, curves, points)
+    print_summary(options.frames, clips, results)
 
 
 if __name__ == "__main__":
