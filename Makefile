@@ -15,13 +15,14 @@ TEST_JOBS ?= $(shell echo $$((2 * $$(nproc))))
 SETUP = test -e $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(abspath $(prefix)) $(MESON_OPTIONS)
 SOURCES = find include src tests -name '*.[ch]'
 
-.PHONY: help demo build lambda test test-all bench bench-framework bench-engines fmt lint install clean
+.PHONY: help demo build lambda test test-all bench bench-codec bench-framework bench-engines fmt lint install clean
 
 help:
 	@echo "make demo [INPUT=film.mp4] [OUTPUT=film.webm]   encode a film, or a synthetic clip"
 	@echo "make test        build and run the tests"
 	@echo "make test-all    the same with every size and length: an hour or so"
 	@echo "make bench       bits at equal quality, against one continuous libvpx encode: table and curves"
+	@echo "make bench-codec CLIP=film.mp4   encoding for a given state, and whole encodes, beside libvpx"
 	@echo "make bench-framework   workers that join, messages, hand-over; CLIP=film.mp4 adds an encode's overhead"
 	@echo "make bench-engines   five hundred workers at once on Slurm and others, beside as many empty tasks"
 	@echo "make lambda [ARCH=x86-64|arm64]   the package for AWS Lambda: build/lambda-ARCH.zip"
@@ -57,6 +58,14 @@ bench:
 	@scripts/install-deps.sh test
 	@$(MAKE) --no-print-directory build
 	@bench/bits.py --excamera $(EXCAMERA) --cache $(BUILD)/bench-cache --svg $(BUILD)/bench-curves
+
+bench-codec:
+	@test -n "$(CLIP)" || { echo "which film? make bench-codec CLIP=film.mp4" >&2; exit 1; }
+	@$(SETUP)
+	@ninja -C $(BUILD) src/cli/excamera bench/bench_reencode
+	@$(BUILD)/bench/bench_reencode "$(CLIP)" 20
+	@$(BUILD)/bench/bench_reencode "$(CLIP)" 40
+	@bench/whole_job.py --excamera $(EXCAMERA)
 
 bench-framework:
 	@$(SETUP)

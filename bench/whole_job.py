@@ -41,7 +41,7 @@ def measure(name, source, options, folder):
         bits.run(["ffmpeg", "-nostdin", "-v", "error", "-i", source, "-map", "0:v:0", "-frames:v",
                   options.frames, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", y4m])
     frames, _ = bits.y4m_shape(y4m)
-    peer = cpu_of(bits.BASELINE + [f"--cq-level={options.quality}", f"--fpf={folder}/stats",
+    peer = cpu_of(bits.PEERS["baseline"] + [f"--cq-level={options.quality}", f"--fpf={folder}/stats",
                                    "-o", folder / "peer.ivf", y4m])
     ours = cpu_of([options.excamera, "encode", y4m, "-o", folder / "ours.ivf", "-N", 6, "-x", 16,
                    "-q", options.quality, "-j", 1, "-Q", "--force", "--trace", trace])

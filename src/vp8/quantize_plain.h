@@ -1,6 +1,6 @@
 /*
  * Quantization for estimates: each coefficient by itself, rounded with a dead zone about as wide as what
- * the trellis of quantize.h leaves out. Takes a fifth of its time, and ranks candidates nearly as well.
+ * the trellis of quantize.h leaves out. Takes about a quarter of its time, and ranks candidates nearly as well.
  */
 #ifndef VP8_QUANTIZE_PLAIN_H
 #define VP8_QUANTIZE_PLAIN_H
