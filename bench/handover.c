@@ -3,25 +3,33 @@
  *
  *     bench_handover EXCAMERA [FILE]
  *
- * A ring of two actors whose commands hand a file on to one another: FILE, or 2.4 MB made here, as large
- * as a 1080p state. The time is from the end of one's command to the beginning of the other's, as the
- * commands themselves see it: so the start of a process is part of it.
+ * A ring of two actors whose commands hand a file on to one another: FILE, or what is made here, as large as a
+ * state of 1080p and as one of 3840x2160. The time is from the end of one's command to the beginning of the
+ * other's, as the commands themselves see it: so the start of a process is part of it.
  *
  *   two workers        of one slot each, by way of the rendezvous over TLS
  *   one with two slots  handed over on the worker
+ *
+ * Run by root, each job has a loopback network of its own, whose traffic is told as well: all of it, with what
+ * TLS, TCP and the coordinator add, in MB for each hand-over. What goes by way of the rendezvous goes twice.
  */
 #include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "must.h"
 
-enum { ROUNDS = 50, LINES = 4 * ROUNDS, SIZE = 2400000, PATH_SIZE = 256 };
+enum { ROUNDS = 50, LINES = 4 * ROUNDS, PATH_SIZE = 256 };
 
 static const char job[] =
     "{\"format\": 1, \"job\": \"handover\",\n"
@@ -92,12 +100,12 @@ struct place {
 };
 
 /* Half noise: about as hard to compress as pictures. */
-static void make_state(const char *path)
+static void make_state(const char *path, int size)
 {
     uint32_t seed = 1;
     FILE *file = fopen(path, "wb");
     MUST(file != NULL);
-    for (int i = 0; i < SIZE; i++) {
+    for (int i = 0; i < size; i++) {
         seed = seed * 1664525 + 1013904223;
         putc((i / 1920 + i % 1920 / 8 + (int)(seed >> 28)) & 255, file);
     }
@@ -116,7 +124,6 @@ static void make_place(struct place *place)
     place->self[size] = '\0';
     FILE *file = fopen(place->job, "w");
     MUST(file != NULL && fputs(job, file) >= 0 && fclose(file) == 0);
-    make_state(place->state);
 }
 
 static void remove_place(const struct place *place)
@@ -127,11 +134,36 @@ static void remove_place(const struct place *place)
     rmdir(place->folder);
 }
 
-static void run_job(const struct place *place, const char *excamera, const char *state,
-                    const char *workers, const char *slots)
+/* A network of this process's own, with nothing but a loopback interface; false where that is not allowed. */
+static bool enter_network(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    if (unshare(CLONE_NEWNET) != 0)
+        return false;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    MUST(up);
+    close(fd);
+    return true;
+}
+
+/* Bytes that have gone over its loopback interface. */
+static unsigned long long network_bytes(void)
+{
+    char line[512];
+    unsigned long long bytes = 0;
+    FILE *file = fopen("/proc/thread-self/net/dev", "r");
+    MUST(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        sscanf(line, " lo: %llu", &bytes);
+    fclose(file);
+    return bytes;
+}
+
+static pid_t start_job(const struct place *place, const char *excamera, const char *state,
+                       const char *workers, const char *slots)
 {
     char set_step[PATH_SIZE + 16], set_log[PATH_SIZE + 16], set_film[PATH_SIZE + 16], rounds[32];
-    int status;
     snprintf(set_step, sizeof set_step, "step=%s", place->self);
     snprintf(set_log, sizeof set_log, "log=%s", place->log);
     snprintf(set_film, sizeof set_film, "film=%s", state);
@@ -142,7 +174,30 @@ static void run_job(const struct place *place, const char *excamera, const char 
               "--workers", workers, "--slots", slots, (char *)NULL);
         _exit(127);
     }
+    return child;
+}
+
+/* Returns the bytes that went over its network, 0 where that cannot be told. */
+static unsigned long long run_job(const struct place *place, const char *excamera,
+                                  const char *state, const char *workers, const char *slots)
+{
+    unsigned long long bytes = 0;
+    int status, result[2];
+    MUST(pipe(result) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        bool own = enter_network();
+        pid_t run = start_job(place, excamera, state, workers, slots);
+        MUST(waitpid(run, &status, 0) == run && status == 0);
+        bytes = own ? network_bytes() : 0;
+        MUST(write(result[1], &bytes, sizeof bytes) == sizeof bytes);
+        _exit(EXIT_SUCCESS);
+    }
     MUST(waitpid(child, &status, 0) == child && status == 0);
+    MUST(read(result[0], &bytes, sizeof bytes) == sizeof bytes);
+    close(result[0]);
+    close(result[1]);
+    return bytes;
 }
 
 static int compare(const void *a, const void *b)
@@ -152,7 +207,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Commands go one after the other, so their lines do too. */
-static void report(const struct place *place, const char *name)
+static void report(const struct place *place, const char *name, unsigned long long bytes)
 {
     double took[LINES];
     int count = 0;
@@ -169,9 +224,20 @@ static void report(const struct place *place, const char *name)
     unlink(place->log);
     MUST(count == 2 * ROUNDS - 1);
     qsort(took, (size_t)count, sizeof took[0], compare);
-    printf("  %s: median %.1f ms, least %.1f, nine in ten under %.1f, longest %.1f\n", name,
+    printf("  %s: median %.1f ms, least %.1f, nine in ten under %.1f, longest %.1f", name,
            took[count / 2], took[0], took[count * 9 / 10], took[count - 1]);
+    if (bytes > 0)
+        printf("; %.2f MB", (double)bytes / count / 1e6);
+    putchar('\n');
     fflush(stdout);
+}
+
+static void measure(const struct place *place, const char *excamera, const char *state,
+                    const char *what)
+{
+    printf("hand-over of %s, %d times\n", what, 2 * ROUNDS - 1);
+    report(place, "two workers", run_job(place, excamera, state, "2", "1"));
+    report(place, "one worker with two slots", run_job(place, excamera, state, "1", "2"));
 }
 
 int main(int argc, char **argv)
@@ -187,12 +253,14 @@ int main(int argc, char **argv)
     }
     struct place place;
     make_place(&place);
-    const char *state = argc > 2 ? argv[2] : place.state;
-    printf("hand-over of %s, %d times\n", argc > 2 ? state : "2.4 MB", 2 * ROUNDS - 1);
-    run_job(&place, argv[1], state, "2", "1");
-    report(&place, "two workers");
-    run_job(&place, argv[1], state, "1", "2");
-    report(&place, "one worker with two slots");
+    if (argc > 2) {
+        measure(&place, argv[1], argv[2], argv[2]);
+    } else {
+        make_state(place.state, 2400000);
+        measure(&place, argv[1], place.state, "2.4 MB");
+        make_state(place.state, 12400000);
+        measure(&place, argv[1], place.state, "12.4 MB");
+    }
     remove_place(&place);
     return EXIT_SUCCESS;
 }
