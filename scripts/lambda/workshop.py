@@ -75,12 +75,14 @@ class Workshop:
     def run(self, *command, folder=None, **environment):
         """What it prints goes to the log; its end is shown where it fails."""
         words = [str(word) for word in command]
+        # What `make lambda` was told, ARCH among it, is not for the makefiles of others.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
         start = self.log.stat().st_size
         with open(self.log, "ab") as log:
             try:
                 status = subprocess.run(words, cwd=folder or self.folder, stdin=subprocess.DEVNULL,
                                         stdout=log, stderr=log, check=False,
-                                        env={**os.environ, **environment}).returncode
+                                        env={**inherited, **environment}).returncode
             except FileNotFoundError as error:
                 raise Failure(f"there is no {words[0]}: see the packages in docs/lambda.md") from error
         if status != 0:
