@@ -283,6 +283,8 @@ static void child_gone(struct child *child)
     struct slot *slot = child->slot;
     if (slot->child != child)
         return;
+    /* Nobody is there to be answered, and an answer must not stop the timer of what follows. */
+    slot->awaits = false;
     if (!child->exited) {
         /* What runs is for it to end; with nothing to do, it need not live on without its socket. */
         if (slot->busy || slot->closing)

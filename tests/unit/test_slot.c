@@ -608,6 +608,24 @@ static void awaiting_takes_no_time(void **state)
     assert_sound(bench);
 }
 
+/* The answer comes when the child is gone, but what it has left is not yet. */
+static void an_answer_to_a_killed_child(void **state)
+{
+    struct bench *bench = *state;
+    bench->answers = false;
+    start(bench, 0, SHELL("(setsid sleep 100 &); echo await state >&3; read answer <&3"));
+    while (bench->questions < 1)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    assert_int_equal(kill(slot_pid(bench->slot), SIGKILL), 0);
+    while (slot_pid(bench->slot) != 0)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    assert_int_equal(bench->calls, 0);
+    slot_answer(bench->slot, CONTROL_READY);
+    finish(bench);
+    assert_int_equal(bench->outcome.end, SLOT_LOST);
+    assert_sound(bench);
+}
+
 /* Any program can ask, rightly or wrongly. */
 static void questions_of_other_programs(void **state)
 {
@@ -717,6 +735,7 @@ int main(int argc, char **argv)
         TEST(a_program_that_is_none),
         TEST(awaiting),
         TEST(awaiting_takes_no_time),
+        TEST(an_answer_to_a_killed_child),
         TEST(questions_of_other_programs),
         TEST(a_command_started_by_hand_does_not_wait),
         TEST(many_commands),
