@@ -239,15 +239,15 @@ class Coordinator(Case):
         # What members that are done were told is left out when the journal has grown.
         self.need(NORMAL)
         self.start("--workers", 2, "--slots", 4)
-        run = self.hand_in("", "members=900", "rounds=1", job=ROOT / "examples/ring.json")
+        run = self.hand_in("", "members=1400", "rounds=1", job=ROOT / "examples/ring.json")
         job = self.id_of(run)
         journal = self.folder / "state" / "jobs" / job / "journal"
-        wait_until(lambda: len(self.lines(kind="quit", outcome="ok")) >= 850, 120)
+        wait_until(lambda: len(self.lines(kind="quit", outcome="ok")) >= 1350, 120)
         self.server.kill()
         self.assertLess(journal.read_bytes().count(b'"from"'), 700)
         self.server.start()
         self.done(run)
-        self.assertLess(len(self.lines(kind="quit", outcome="ok")), 1000)
+        self.assertLess(len(self.lines(kind="quit", outcome="ok")), 1500)
 
     def test_one_coordinator(self):
         self.start()
