@@ -39,8 +39,9 @@ static void write_tokens(const struct frame_header *header, int rows,
     size_t begin = 0;
     for (int row = 0; row < rows; row++) {
         size_t end = tokens->row_end[row];
-        xc_write_decisions(&writers[row & mask], probability, tokens->decisions.entry + begin,
-                           end - begin);
+        if (end > begin) /* a list without entries has no memory */
+            xc_write_decisions(&writers[row & mask], probability, tokens->decisions.entry + begin,
+                               end - begin);
         begin = end;
     }
 }
