@@ -50,6 +50,29 @@ static uint64_t received(const struct worker *worker)
     return messenger_counters(worker->messenger)->received;
 }
 
+/* a's message to b, who waits for it, is begun with bytes made of `seed`; the first `there` of them have come. */
+static void send_begun(struct world *world, struct worker *a, struct worker *b, uint32_t seed,
+                       size_t there, struct begun *begun, struct receipt *receipt)
+{
+    worker_receive(b, "a", "b", "m", receipt);
+    begin(a, seed, begun);
+    grow(begun, there);
+    UNTIL(world, received(b) == there);
+}
+
+static void finish(struct begun *begun)
+{
+    grow(begun, SIZE);
+    complete(begun);
+}
+
+static void expect_whole(struct world *world, struct worker *b, struct receipt *receipt)
+{
+    UNTIL(world, receipt->done);
+    assert_int_equal(receipt->error.code, 0);
+    worker_check(b, "a", "b", "m", SIZE, 1);
+}
+
 static void bytes_go_ahead_of_their_sum(void **state)
 {
     struct world *world = *state;
@@ -57,22 +80,16 @@ static void bytes_go_ahead_of_their_sum(void **state)
     struct begun begun;
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1);
-    worker_receive(b, "a", "b", "m", &receipt);
-    begin(a, 1, &begun);
-    grow(&begun, 1000000);
-    UNTIL(world, received(b) == 1000000);
+    send_begun(world, a, b, 1, 1000000, &begun, &receipt);
     grow(&begun, SIZE);
     UNTIL(world, received(b) == SIZE);
     world_run(world, 20);
     assert_false(receipt.done);
     complete(&begun);
-    UNTIL(world, receipt.done);
-    assert_int_equal(receipt.error.code, 0);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    expect_whole(world, b, &receipt);
     /* Those who come later are told at once. */
     worker_receive(b, "a", "b", "m", &receipt);
-    UNTIL(world, receipt.done);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    expect_whole(world, b, &receipt);
     assert_int_equal(messenger_counters(a->messenger)->sent, SIZE);
 }
 
@@ -84,11 +101,9 @@ static void the_sum_is_known_before_all_has_gone(void **state)
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1);
     begin(a, 1, &begun);
-    grow(&begun, SIZE);
-    complete(&begun);
+    finish(&begun);
     worker_receive(b, "a", "b", "m", &receipt);
-    UNTIL(world, receipt.done);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    expect_whole(world, b, &receipt);
 }
 
 static void a_sum_that_is_another_ones(void **state)
@@ -116,19 +131,14 @@ static void a_sender_that_is_lost(void **state)
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1),
                   *c = worker_join(world, 0, 2, 1);
-    worker_receive(b, "a", "b", "m", &receipt);
-    begin(a, 2, &begun);
-    grow(&begun, 2000000);
-    UNTIL(world, received(b) == 2000000);
+    send_begun(world, a, b, 2, 2000000, &begun, &receipt);
     worker_send(c, "a", "b", "m", SIZE, 1);
     world_run(world, 50);
     assert_int_equal(messenger_counters(c->messenger)->sent, 0);
     messenger_free(a->messenger);
     a->messenger = NULL;
     end(&begun);
-    UNTIL(world, receipt.done);
-    assert_int_equal(receipt.error.code, 0);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    expect_whole(world, b, &receipt);
     assert_int_equal(c->clashes, 0);
 }
 
@@ -139,10 +149,7 @@ static void one_that_is_taken_back(void **state)
     struct begun begun;
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1);
-    worker_receive(b, "a", "b", "m", &receipt);
-    begin(a, 2, &begun);
-    grow(&begun, 2000000);
-    UNTIL(world, received(b) == 2000000);
+    send_begun(world, a, b, 2, 2000000, &begun, &receipt);
     messenger_withdraw(begun.send);
     end(&begun);
     world_run(world, 20);
@@ -160,10 +167,7 @@ static void others_that_send_the_same(void **state)
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1),
                   *c = worker_join(world, 0, 2, 1), *d = worker_join(world, 0, 3, 1);
-    worker_receive(b, "a", "b", "m", &receipt);
-    begin(a, 1, &begun[0]);
-    grow(&begun[0], 1000000);
-    UNTIL(world, received(b) == 1000000);
+    send_begun(world, a, b, 1, 1000000, &begun[0], &receipt);
     /* One that is begun as well, and one that is whole; both have to wait. */
     begin(c, 1, &begun[1]);
     grow(&begun[1], SIZE);
@@ -172,10 +176,8 @@ static void others_that_send_the_same(void **state)
     complete(&begun[1]);
     world_run(world, 50);
     assert_int_equal(received(b), 1000000);
-    grow(&begun[0], SIZE);
-    complete(&begun[0]);
-    UNTIL(world, receipt.done);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    finish(&begun[0]);
+    expect_whole(world, b, &receipt);
     world_run(world, 50);
     assert_int_equal(a->clashes + c->clashes + d->clashes, 0);
     assert_int_equal(messenger_counters(c->messenger)->sent, 0);
@@ -197,8 +199,7 @@ static void others_that_send_something_else(void **state)
     grow(&begun[1], SIZE);
     world_run(world, 50);
     assert_int_equal(a->clashes + b->clashes + c->clashes, 0);
-    grow(&begun[0], SIZE);
-    complete(&begun[0]);
+    finish(&begun[0]);
     UNTIL(world, b->clashes == 1);
     complete(&begun[1]);
     UNTIL(world, c->clashes == 1);
@@ -212,18 +213,13 @@ static void a_rendezvous_that_is_started_again(void **state)
     struct begun begun;
     world_serve(world, 0);
     struct worker *a = worker_join(world, 0, 0, 1), *b = worker_join(world, 0, 1, 1);
-    worker_receive(b, "a", "b", "m", &receipt);
-    begin(a, 1, &begun);
-    grow(&begun, 1000000);
-    UNTIL(world, received(b) == 1000000);
+    send_begun(world, a, b, 1, 1000000, &begun, &receipt);
     world_kill(world, 0);
     world_run(world, 50);
     world_serve(world, 0);
     UNTIL(world, received(b) == 2000000); /* from the beginning */
-    grow(&begun, SIZE);
-    complete(&begun);
-    UNTIL(world, receipt.done);
-    worker_check(b, "a", "b", "m", SIZE, 1);
+    finish(&begun);
+    expect_whole(world, b, &receipt);
 }
 
 /* Its sender is told to offer it again when its sum is known; whoever waits gets it then. */
@@ -267,10 +263,8 @@ static void on_one_worker(void **state)
     grow(&begun, 1000000);
     worker_receive(a, "a", "b", "m", &receipts[1]);
     UNTIL(world, received(a) == 1000000);
-    grow(&begun, SIZE);
-    complete(&begun);
-    UNTIL(world, receipts[1].done);
-    worker_check(a, "a", "b", "m", SIZE, 1);
+    finish(&begun);
+    expect_whole(world, a, &receipts[1]);
 }
 
 int main(void)
