@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,6 @@
 
 struct ivf_reader {
     FILE *stream;
-    bool owns_stream;
     char *name; /* for error sentences */
     struct ivf_header header;
     int64_t frames; /* read so far */
@@ -85,44 +83,32 @@ static int read_header(struct ivf_reader *reader, struct error *error)
     return 0;
 }
 
-static int open_reader(FILE *stream, bool owns_stream, const char *name, struct ivf_reader **opened,
-                       struct error *error)
-{
-    int result;
-    struct ivf_reader *reader = calloc(1, sizeof *reader);
-    if (!reader) {
-        if (owns_stream)
-            fclose(stream);
-        return error_set(error, -ENOMEM, "out of memory");
-    }
-    reader->stream = stream;
-    reader->owns_stream = owns_stream;
-    reader->name = strdup(name);
-    if (!reader->name)
-        result = error_set(error, -ENOMEM, "out of memory");
-    else
-        result = read_header(reader, error);
-    if (result < 0) {
-        ivf_close(reader);
-        return result;
-    }
-    *opened = reader;
-    return 0;
-}
-
 int ivf_open(const char *path, struct ivf_reader **reader, struct error *error)
 {
     *reader = NULL;
     FILE *stream = fopen(path, "rbe");
     if (!stream)
         return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
-    return open_reader(stream, true, path, reader, error);
+    return ivf_open_stream(stream, path, reader, error);
 }
 
-int ivf_open_stream(FILE *stream, const char *name, struct ivf_reader **reader, struct error *error)
+int ivf_open_stream(FILE *stream, const char *name, struct ivf_reader **opened, struct error *error)
 {
-    *reader = NULL;
-    return open_reader(stream, false, name, reader, error);
+    *opened = NULL;
+    struct ivf_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        fclose(stream);
+        return error_set(error, -ENOMEM, "out of memory");
+    }
+    reader->stream = stream;
+    reader->name = strdup(name);
+    int result =
+        reader->name ? read_header(reader, error) : error_set(error, -ENOMEM, "out of memory");
+    if (result < 0)
+        ivf_close(reader);
+    else
+        *opened = reader;
+    return result;
 }
 
 const struct ivf_header *ivf_header(const struct ivf_reader *reader)
@@ -176,8 +162,7 @@ void ivf_close(struct ivf_reader *reader)
 {
     if (!reader)
         return;
-    if (reader->owns_stream)
-        fclose(reader->stream);
+    fclose(reader->stream);
     free(reader->name);
     free(reader);
 }

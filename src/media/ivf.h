@@ -19,8 +19,8 @@ struct ivf_reader;
 
 /* Fails on anything but IVF with fourcc VP80. */
 int ivf_open(const char *path, struct ivf_reader **reader, struct error *error);
-/* The same from a stream that stays the caller's and is read from where it stands; `name` is what
- * error sentences call it. */
+/* The same from a stream, read from where it stands. It is the reader's from then on, and closed with it or
+ * when the call fails; `name` is what error sentences call it. */
 int ivf_open_stream(FILE *stream, const char *name, struct ivf_reader **reader,
                     struct error *error);
 const struct ivf_header *ivf_header(const struct ivf_reader *reader);

@@ -11,7 +11,6 @@
 
 struct y4m_reader {
     FILE *stream;
-    bool owns_stream;
     char *name; /* for error sentences */
     struct video_format format;
     uint8_t *samples; /* one frame: Y, U, V without gaps; allocated when the first is read */
@@ -168,45 +167,33 @@ static const struct video_format unknown_format = {
     .colour = {.primaries = 2, .transfer = 2, .matrix = 2},
 };
 
-static int open_reader(FILE *stream, bool owns_stream, const char *name, struct y4m_reader **opened,
-                       struct error *error)
-{
-    int result;
-    struct y4m_reader *reader = calloc(1, sizeof *reader);
-    if (!reader) {
-        if (owns_stream)
-            fclose(stream);
-        return error_set(error, -ENOMEM, "out of memory");
-    }
-    reader->stream = stream;
-    reader->owns_stream = owns_stream;
-    reader->format = unknown_format;
-    reader->name = strdup(name);
-    if (!reader->name)
-        result = error_set(error, -ENOMEM, "out of memory");
-    else
-        result = read_header(reader, error);
-    if (result < 0) {
-        y4m_close(reader);
-        return result;
-    }
-    *opened = reader;
-    return 0;
-}
-
 int y4m_open(const char *path, struct y4m_reader **reader, struct error *error)
 {
     *reader = NULL;
     FILE *stream = fopen(path, "rbe");
     if (!stream)
         return error_set(error, -errno, "cannot read %s: %s", path, strerror(errno));
-    return open_reader(stream, true, path, reader, error);
+    return y4m_open_stream(stream, path, reader, error);
 }
 
-int y4m_open_stream(FILE *stream, const char *name, struct y4m_reader **reader, struct error *error)
+int y4m_open_stream(FILE *stream, const char *name, struct y4m_reader **opened, struct error *error)
 {
-    *reader = NULL;
-    return open_reader(stream, false, name, reader, error);
+    *opened = NULL;
+    struct y4m_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        fclose(stream);
+        return error_set(error, -ENOMEM, "out of memory");
+    }
+    reader->stream = stream;
+    reader->format = unknown_format;
+    reader->name = strdup(name);
+    int result =
+        reader->name ? read_header(reader, error) : error_set(error, -ENOMEM, "out of memory");
+    if (result < 0)
+        y4m_close(reader);
+    else
+        *opened = reader;
+    return result;
 }
 
 const struct video_format *y4m_format(const struct y4m_reader *reader)
@@ -256,8 +243,7 @@ void y4m_close(struct y4m_reader *reader)
 {
     if (!reader)
         return;
-    if (reader->owns_stream)
-        fclose(reader->stream);
+    fclose(reader->stream);
     free(reader->samples);
     free(reader->name);
     free(reader);

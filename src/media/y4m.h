@@ -12,8 +12,8 @@ struct y4m_reader;
 
 /* Opens `path`. `path` stays the caller's. */
 int y4m_open(const char *path, struct y4m_reader **reader, struct error *error);
-/* The same from a stream that stays the caller's and is read from where it stands; `name` is what
- * error sentences call it. */
+/* The same from a stream, read from where it stands. It is the reader's from then on, and closed with it or
+ * when the call fails; `name` is what error sentences call it. */
 int y4m_open_stream(FILE *stream, const char *name, struct y4m_reader **reader,
                     struct error *error);
 /* The format as the file says; colour.full_range tells what the samples are: they are handed on

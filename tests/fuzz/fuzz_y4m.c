@@ -32,6 +32,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         CLAIM(error.message[0] != '\0');
     }
-    fclose(stream);
     return 0;
 }

@@ -71,7 +71,6 @@ static int open_bytes(uint8_t *bytes, size_t size, struct error *error)
     int result = ivf_open_stream(stream, "bytes", &reader, error);
     assert_int_equal(result < 0, reader == NULL);
     ivf_close(reader);
-    fclose(stream);
     return result;
 }
 
@@ -111,7 +110,6 @@ static int read_frames(uint8_t *bytes, size_t size, int *frames, struct error *e
     assert_true(frame.capacity <= size + (1 << 20));
     xc_buffer_free(&frame);
     ivf_close(reader);
-    fclose(stream);
     return result;
 }
 
@@ -154,7 +152,6 @@ static void odd_but_readable(void **state)
     assert_int_equal(time_stamp, 7);
     xc_buffer_free(&frame);
     ivf_close(reader);
-    fclose(stream);
 }
 
 static void unwritable(void **state)

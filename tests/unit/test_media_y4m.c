@@ -174,7 +174,6 @@ static void cut_files(void **state)
                 assert_contains(error.message, "ends within frame");
         }
         y4m_close(reader);
-        fclose(stream);
     }
     free(film);
 }
