@@ -1,9 +1,7 @@
 /*
  * Running out of memory while jobs are loaded and machines make steps: each allocation fails in turn, the
  * call says so, leaves nothing behind, and works the next time.
- *
- * The program is linked with --wrap for the allocating functions, so that the room's calls come here;
- * Jansson is told to use them.
+ * Jansson is told to use the same allocator.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,66 +15,7 @@
 
 #include "mu/job_file.h"
 #include "mu/machine.h"
-
-/* Names that the linker prescribes. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *memory);
-
-static struct {
-    int until_failure; /* allocations that still succeed; negative: all do */
-    int held;          /* blocks allocated and not freed */
-} memory = {.until_failure = -1};
-
-static bool fails(void)
-{
-    return memory.until_failure >= 0 && memory.until_failure-- == 0;
-}
-
-static void *counted(void *block)
-{
-    memory.held += block != NULL;
-    return block;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    if (fails())
-        return NULL;
-    void *moved = __real_realloc(block, size);
-    memory.held += !block && moved;
-    return moved;
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : counted(__real_strdup(text));
-}
-
-void __wrap_free(void *block)
-{
-    memory.held -= block != NULL;
-    __real_free(block);
-}
-
-/* ---- Tests --------------------------------------------------------------------------------- */
+#include "support/allocator.h"
 
 static const char text[] =
     "{\"format\":1,\"job\":\"j\",\"variables\":{\"s\":\"a\",\"i\":1},"
@@ -117,16 +56,16 @@ static void loading(void **state)
         struct job *job;
         struct error error = {0};
         const struct job_choice choice = {"s", "chosen"};
-        memory.until_failure = allocations;
-        memory.held = 0;
+        allocator.until_failure = allocations;
+        allocator.held = 0;
         code = job_file_parse("job", text, strlen(text), &choice, 1, &job, &error);
-        failed = memory.until_failure < 0;
-        memory.until_failure = -1;
-        if (code < 0 && (!is_expected(code) || job != NULL || memory.held != 0))
-            fail_msg("allocation %d: %d, %d blocks held, %s", allocations, code, memory.held,
+        failed = allocator.until_failure < 0;
+        allocator.until_failure = -1;
+        if (code < 0 && (!is_expected(code) || job != NULL || allocator.held != 0))
+            fail_msg("allocation %d: %d, %d blocks held, %s", allocations, code, allocator.held,
                      error.message);
         job_free(job);
-        assert_int_equal(memory.held, 0);
+        assert_int_equal(allocator.held, 0);
     }
     assert_true(code == 0 && allocations > 50);
 }
@@ -171,15 +110,15 @@ static void stepping(void **state)
     int code = -ENOMEM, allocations = 0;
     for (bool failed = true; failed; allocations++) {
         struct actor_state at = {0};
-        memory.until_failure = allocations;
-        memory.held = 0;
+        allocator.until_failure = allocations;
+        allocator.held = 0;
         code = play(job, &at, &error);
-        failed = memory.until_failure < 0;
-        memory.until_failure = -1;
+        failed = allocator.until_failure < 0;
+        allocator.until_failure = -1;
         if (code < 0 && !is_expected(code))
             fail_msg("allocation %d: %d, %s", allocations, code, error.message);
         actor_state_free(&at);
-        assert_int_equal(memory.held, 0);
+        assert_int_equal(allocator.held, 0);
     }
     assert_true(code >= 0 && allocations > 5);
     job_free(job);
@@ -194,15 +133,15 @@ static void reading_states(void **state)
     int code = -ENOMEM, allocations = 0;
     for (bool failed = true; failed; allocations++) {
         struct actor_state at;
-        memory.until_failure = allocations;
-        memory.held = 0;
+        allocator.until_failure = allocations;
+        allocator.held = 0;
         code = actor_state_read(job, kept, strlen(kept), &at, &error);
-        failed = memory.until_failure < 0;
-        memory.until_failure = -1;
+        failed = allocator.until_failure < 0;
+        allocator.until_failure = -1;
         if (code < 0 && !is_expected(code))
             fail_msg("allocation %d: %d, %s", allocations, code, error.message);
         actor_state_free(&at);
-        assert_int_equal(memory.held, 0);
+        assert_int_equal(allocator.held, 0);
     }
     assert_true(code >= 0 && allocations > 5);
     job_free(job);

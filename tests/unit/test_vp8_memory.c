@@ -1,8 +1,6 @@
 /*
  * Running out of memory: each allocation of a call fails in turn, and the call says so, leaves nothing
  * behind, and works the next time.
- *
- * The program is linked with --wrap for the allocating functions, so that the codec's calls come here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,70 +10,9 @@
 
 #include <cmocka.h>
 
+#include "support/allocator.h"
 #include "support/film.h"
 #include "support/random_stream.h"
-
-/* ---- The allocator ----------------------------------------------------------------------------------- */
-
-/* Names that the linker prescribes. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void __wrap_free(void *memory);
-
-static struct {
-    int until_failure; /* allocations that still succeed; negative: all do */
-    int held;          /* blocks allocated and not freed */
-} memory = {.until_failure = -1};
-
-static bool fails(void)
-{
-    return memory.until_failure >= 0 && memory.until_failure-- == 0;
-}
-
-static void *counted(void *block)
-{
-    memory.held += block != NULL;
-    return block;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    if (fails())
-        return NULL;
-    void *moved = __real_realloc(block, size);
-    memory.held += !block && moved;
-    return moved;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
-}
-
-void __wrap_free(void *block)
-{
-    memory.held -= block != NULL;
-    __real_free(block);
-}
-
-/* ---- Calls ------------------------------------------------------------------------------------------- */
 
 /* Material for the calls, and what they give. */
 struct call {
@@ -168,13 +105,13 @@ static void free_results(struct call *call)
  * same context must then do what it could not. */
 static bool attempt(struct call *call, int (*run)(struct call *call), int successes)
 {
-    int held = memory.held;
+    int held = allocator.held;
     call->context = xc_context_new();
     assert_non_null(call->context);
-    memory.until_failure = successes;
+    allocator.until_failure = successes;
     int result = run(call);
-    bool failed = memory.until_failure < 0;
-    memory.until_failure = -1;
+    bool failed = allocator.until_failure < 0;
+    allocator.until_failure = -1;
     if (failed) {
         assert_int_equal(result, XC_ERROR_NO_MEMORY);
         assert_null(call->after);
@@ -184,7 +121,7 @@ static bool attempt(struct call *call, int (*run)(struct call *call), int succes
     assert_int_equal(result, XC_OK);
     free_results(call);
     xc_context_free(call->context);
-    assert_int_equal(memory.held, held);
+    assert_int_equal(allocator.held, held);
     return failed;
 }
 
@@ -216,7 +153,7 @@ static void test_growing_context(void **state)
 {
     struct call *small = *state;
     struct film film;
-    int held = memory.held;
+    int held = allocator.held;
     film_draw(&film, 300, 200, 1, 1);
     for (int successes = 0;; successes++) {
         const struct xc_encode_parameters parameters = {.quantizer = 90, .effort = 2};
@@ -225,10 +162,10 @@ static void test_growing_context(void **state)
         small->context = xc_context_new();
         assert_int_equal(rebase(small), XC_OK);
         free_results(small);
-        memory.until_failure = successes;
+        allocator.until_failure = successes;
         int result = xc_encode(small->context, NULL, film.picture[0], &parameters, &bytes, &after);
-        bool failed = memory.until_failure < 0;
-        memory.until_failure = -1;
+        bool failed = allocator.until_failure < 0;
+        allocator.until_failure = -1;
         assert_int_equal(result, failed ? XC_ERROR_NO_MEMORY : XC_OK);
         assert_int_equal(rebase(small), XC_OK);
         free_results(small);
@@ -239,16 +176,16 @@ static void test_growing_context(void **state)
             break;
     }
     film_free(&film);
-    assert_int_equal(memory.held, held);
+    assert_int_equal(allocator.held, held);
 }
 
 static void test_new_context(void **state)
 {
-    int held = memory.held;
-    memory.until_failure = 0;
+    int held = allocator.held;
+    allocator.until_failure = 0;
     assert_null(xc_context_new());
-    memory.until_failure = -1;
-    assert_int_equal(memory.held, held);
+    allocator.until_failure = -1;
+    assert_int_equal(allocator.held, held);
 }
 
 static int open_call(void **state)
@@ -280,7 +217,7 @@ static int close_call(void **state)
     stream_free(&call->stream);
     film_free(&call->film);
     free(call);
-    return memory.held;
+    return allocator.held;
 }
 
 int main(void)
