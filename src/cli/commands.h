@@ -8,7 +8,7 @@
 
 #include <getopt.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 /* What those that use the profile file take, behind the last one a name that is NULL. */
 extern const struct option encode_options_taken[], run_options_taken[], coordinator_options_taken[],

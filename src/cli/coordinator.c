@@ -251,15 +251,6 @@ static bool take_rendezvous(struct service *service, const char *text)
     return true;
 }
 
-static bool take_number(const char *option, int64_t most, int *value)
-{
-    int64_t number;
-    if (!options_integer(option, optarg, 1, most, &number))
-        return false;
-    *value = (int)number;
-    return true;
-}
-
 static bool take_patience(const char *option, unsigned *ms)
 {
     uint64_t value;
@@ -301,9 +292,9 @@ static bool take_option(struct service *service, int option)
         options->state = optarg;
         return true;
     case 'w':
-        return take_number("--workers", MOST_WORKERS, &options->workers);
+        return options_int("--workers", optarg, 1, MOST_WORKERS, &options->workers);
     case 'S':
-        return take_number("--slots", 1024, &options->slots);
+        return options_int("--slots", optarg, 1, 1024, &options->slots);
     case 'p':
         return options_amount("--price", optarg, &options->price);
     case 'c':

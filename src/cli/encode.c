@@ -14,10 +14,9 @@
 #include "cli/progress.h"
 #include "cli/summary.h"
 #include "encode/levels.h"
+#include "encode/plan.h"
 #include "encode/vpx_encoder.h"
 #include "store/store.h"
-
-enum { EXIT_INTERRUPTED = 130 };
 
 enum option_id {
     OPTION_CPU_USED = 256,
@@ -137,15 +136,6 @@ static void usage(void)
         LEVELS_DEFAULT, VPX_ENCODER_DEFAULT);
 }
 
-static bool take_int(const char *name, int least, int most, int *value)
-{
-    int64_t number;
-    if (!options_integer(name, optarg, least, most, &number))
-        return false;
-    *value = (int)number;
-    return true;
-}
-
 static bool take_flag(int id, struct command_line *line)
 {
     switch (id) {
@@ -191,15 +181,15 @@ static bool take_option(int id, struct command_line *line)
         encode->output = optarg;
         return true;
     case 'N':
-        return take_int("--chunk", 1, 10000, &encode->chunk_frames);
+        return options_int("--chunk", optarg, 1, PLAN_MOST_FRAMES, &encode->chunk_frames);
     case 'x':
-        return take_int("--batch", 1, 1000000, &encode->batch_chunks);
+        return options_int("--batch", optarg, 1, PLAN_MOST_CHUNKS, &encode->batch_chunks);
     case 'q':
-        return take_int("--quality", 0, LEVELS_MAX, &encode->quality);
+        return options_int("--quality", optarg, 0, LEVELS_MAX, &encode->quality);
     case 'j':
-        return take_int("--jobs", 1, 1024, &line->jobs);
+        return options_int("--jobs", optarg, 1, 1024, &line->jobs);
     case OPTION_WORKERS:
-        return take_int("--workers", 1, 1024, &encode->workers);
+        return options_int("--workers", optarg, 1, 1024, &encode->workers);
     case OPTION_STORE:
         encode->store = optarg;
         return true;
@@ -207,7 +197,7 @@ static bool take_option(int id, struct command_line *line)
         objects_set_endpoint(optarg);
         return true;
     case OPTION_SPARE:
-        return take_int("--spare", 0, 4096, &encode->spare);
+        return options_int("--spare", optarg, 0, 4096, &encode->spare);
     case OPTION_TIME:
         return options_seconds("--time", optarg, &encode->time_ms);
     case OPTION_COST:
@@ -219,7 +209,7 @@ static bool take_option(int id, struct command_line *line)
         encode->trace = optarg;
         return true;
     case OPTION_CPU_USED:
-        return take_int("--cpu-used", 0, VPX_ENCODER_FASTEST, &encode->cpu_used);
+        return options_int("--cpu-used", optarg, 0, VPX_ENCODER_FASTEST, &encode->cpu_used);
     case OPTION_START:
         return options_integer("--start", optarg, 0, INT64_MAX, &encode->start);
     case OPTION_FRAMES:

@@ -145,15 +145,6 @@ static int work(struct deployment *deployment)
 
 /* ---- The command line ---------------------------------------------------------------------- */
 
-static bool take_number(const char *option, int64_t least, int64_t most, int *value)
-{
-    int64_t number;
-    if (!options_integer(option, optarg, least, most, &number))
-        return false;
-    *value = (int)number;
-    return true;
-}
-
 static bool take_name(struct deployment *deployment)
 {
     struct error error;
@@ -189,11 +180,11 @@ static bool take_option(struct deployment *deployment, int option, const char *w
     case 'a':
         return take_architecture(deployment);
     case 'm':
-        return take_number("--memory", 128, 10240, &settings->memory);
+        return options_int("--memory", optarg, 128, 10240, &settings->memory);
     case 't':
-        return take_number("--timeout", 3, LAMBDA_SECONDS, &settings->seconds);
+        return options_int("--timeout", optarg, 3, LAMBDA_SECONDS, &settings->seconds);
     case 's':
-        return take_number("--storage", LAMBDA_STORAGE, 10240, &settings->storage);
+        return options_int("--storage", optarg, LAMBDA_STORAGE, 10240, &settings->storage);
     default:
         fprintf(stderr, "excamera lambda: there is no such option, or its value is missing: %s\n",
                 word);

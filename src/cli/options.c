@@ -24,6 +24,15 @@ bool options_integer(const char *option, const char *text, int64_t least, int64_
     return false;
 }
 
+bool options_int(const char *option, const char *text, int least, int most, int *value)
+{
+    int64_t number;
+    if (!options_integer(option, text, least, most, &number))
+        return false;
+    *value = (int)number;
+    return true;
+}
+
 bool options_bitrate(const char *option, const char *text, int *bits_per_second)
 {
     char *end;

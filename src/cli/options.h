@@ -9,6 +9,7 @@
  * is not what it should be. */
 bool options_integer(const char *option, const char *text, int64_t least, int64_t most,
                      int64_t *value);
+bool options_int(const char *option, const char *text, int least, int most, int *value);
 /* Bits per second as "96000" or "96k". */
 bool options_bitrate(const char *option, const char *text, int *bits_per_second);
 /* "[HOST:]PORT", an IPv6 address in brackets. `*host`, which may hold an earlier one, is the caller's to free;

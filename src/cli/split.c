@@ -18,7 +18,7 @@
 #include "encode/reader.h"
 #include "media/remote.h"
 
-enum { COPY_BYTES = 65536, EXIT_INTERRUPTED = 130 };
+enum { COPY_BYTES = 65536 };
 
 enum option_id { START = 256, FRAMES, NO_SCENE_CUT, NO_AUDIO, FORCE, S3_ENDPOINT };
 
@@ -281,15 +281,6 @@ static int run(struct split *split)
 
 /* ---- The command line ---------------------------------------------------------------------- */
 
-static bool take_int(const char *name, int64_t most, int *value)
-{
-    int64_t number;
-    if (!options_integer(name, optarg, 1, most, &number))
-        return false;
-    *value = (int)number;
-    return true;
-}
-
 static bool take_option(struct split *split, int id)
 {
     switch (id) {
@@ -297,9 +288,9 @@ static bool take_option(struct split *split, int id)
         split->output = optarg;
         return true;
     case 'N':
-        return take_int("--chunk", PLAN_MOST_FRAMES, &split->chunks.chunk_frames);
+        return options_int("--chunk", optarg, 1, PLAN_MOST_FRAMES, &split->chunks.chunk_frames);
     case 'x':
-        return take_int("--batch", PLAN_MOST_CHUNKS, &split->chunks.batch_chunks);
+        return options_int("--batch", optarg, 1, PLAN_MOST_CHUNKS, &split->chunks.batch_chunks);
     case START:
         return options_integer("--start", optarg, 0, INT64_MAX, &split->chunks.start);
     case FRAMES:

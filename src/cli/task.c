@@ -169,7 +169,6 @@ static bool take_number(enum option_id id, struct task_options *options)
         [SCANS] = {1, TASKS_MOST_SCANS, &options->scans},
     };
     char name[20];
-    int64_t value = 0;
     snprintf(name, sizeof name, "--%s", option_help[id].name);
     if (id == START)
         return options_integer(name, optarg, 0, INT64_MAX, &options->start);
@@ -177,10 +176,7 @@ static bool take_number(enum option_id id, struct task_options *options)
         return options_integer(name, optarg, 0, INT64_MAX, &options->frames);
     if (id == SCENE_CUTS)
         return take_bool(name, &options->scene_cuts);
-    if (!options_integer(name, optarg, number[id].least, number[id].most, &value))
-        return false;
-    *number[id].value = (int)value;
-    return true;
+    return options_int(name, optarg, number[id].least, number[id].most, number[id].value);
 }
 
 static bool take_option(enum option_id id, struct task_options *options)
