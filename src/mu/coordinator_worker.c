@@ -235,6 +235,7 @@ static void take_outcome(const struct coordinator_job *job, const Mu__Outcome *o
         .outcome = outcome->result == MU__OUTCOME__RESULT__OK        ? JOB_OK
                    : outcome->result == MU__OUTCOME__RESULT__TIMEOUT ? JOB_TIMEOUT
                                                                      : JOB_FAILED,
+        .cancelled = outcome->result == MU__OUTCOME__RESULT__CANCELLED,
         .content = (const char *)outcome->content.data,
         .length = outcome->content.len,
         .identity = known ? &said->identity : NULL,

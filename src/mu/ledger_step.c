@@ -565,9 +565,9 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
     struct item *item = attempt->wait[WAIT_POINT].item;
     if (outcome->outcome == JOB_OK && !lacks_identity(&attempt->point_what, outcome))
         enter_result(ledger, attempt, &attempt->point_what, outcome->identity);
-    else if (item != NULL && item->status == ITEM_DURABLE)
+    else if (item != NULL && item->status == ITEM_DURABLE && !outcome->cancelled)
         ledger_item_lost(ledger, item);
-    if (outcome->outcome != JOB_OK)
+    if (outcome->outcome != JOB_OK && !outcome->cancelled)
         remember_point_failure(attempt, outcome);
     end_point(ledger, attempt);
     ledger_schedule(ledger);

@@ -117,7 +117,8 @@ void worker_activity_ok(struct activity *activity, const struct store_identity *
 void worker_activity_fail(struct activity *activity, const char *reason)
 {
     Mu__Outcome outcome = MU__OUTCOME__INIT;
-    outcome.result = MU__OUTCOME__RESULT__FAILED;
+    outcome.result = activity->cancelled && !activity->timed_out ? MU__OUTCOME__RESULT__CANCELLED
+                                                                 : MU__OUTCOME__RESULT__FAILED;
     outcome.error = (char *)(activity->timed_out ? "the time limit was reached" : reason);
     worker_activity_finish(activity, &outcome);
 }

@@ -313,6 +313,39 @@ static void lost_between_two_that_wait(void **state)
     desk_free(desk);
 }
 
+#define HEARS_AT_POINT                                                                             \
+    JOB("{\"name\": \"a\"}, {\"name\": \"b\"}", WHERE("actor", "a", "say") "{\"to\": \"hear\"}",   \
+        "\"say\": {\"send\": {\"to\": \"b\", \"name\": \"m\", \"text\": \"\"}, "                   \
+        "\"on\": {\"ok\": \"done\"}}, "                                                            \
+        "\"hear\": {\"run\": {\"argv\": [\"true\"], \"points\": {\"m\": {\"receive\": {\"from\": " \
+        "\"a\", \"name\": \"m\", \"file\": \"m\"}}}}, \"retries\": 0, \"on\": {\"ok\": "           \
+        "\"done\"}}")
+
+/* A command is killed while it is given its message: that says nothing of the message. */
+static void kept_when_the_command_ends(void **state)
+{
+    struct desk *desk = desk_new(HEARS_AT_POINT, NULL);
+    desk_join(desk, 1);
+    desk_join(desk, 2);
+    struct ledger_order sent = desk_end(desk, "a", JOB_SEND, JOB_OK);
+    desk_store(desk, &sent);
+    desk_end(desk, "a", JOB_QUIT, JOB_OK);
+    for (int i = 0; i < 3; i++) {
+        struct ledger_order *run = desk_find(desk, LEDGER_REQUEST, "b");
+        const struct ledger_call call = desk_call(run);
+        const struct ledger_outcome broken = {
+            .outcome = JOB_FAILED, .cancelled = true, .reason = "broken off"};
+        ledger_point(desk->ledger, &call, 1, "m", -1, desk->now);
+        desk_take(desk, LEDGER_POINT, "b");
+        ledger_point_outcome(desk->ledger, &call, 1, &broken, desk->now);
+        desk_assert_running(desk);
+        desk_end(desk, "b", JOB_RUN, JOB_FAILED);
+        desk_assert_none(desk, LEDGER_REQUEST, "a");
+    }
+    desk_assert_failed(desk, "run failed: bad luck");
+    desk_free(desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +358,7 @@ int main(void)
         cmocka_unit_test(lost_while_its_sender_goes_on),
         cmocka_unit_test(sent_by_a_worker_that_is_lost),
         cmocka_unit_test(lost_between_two_that_wait),
+        cmocka_unit_test(kept_when_the_command_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
