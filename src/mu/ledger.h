@@ -184,7 +184,7 @@ bool ledger_look(const struct ledger *ledger, const struct ledger_call *call,
 
 struct ledger_outcome {
     enum job_outcome outcome;
-    bool cancelled; /* it failed because it was broken off, a point with its command */
+    bool cancelled;      /* it failed because it was broken off, a point with its command */
     const char *content; /* of what a "set" read */
     size_t length;
     const struct ledger_identity *identity; /* of what was got, put, sent or received; or NULL */
