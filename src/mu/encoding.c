@@ -100,6 +100,8 @@ static int read_base(int base, uint8_t *bytes, size_t size, uint64_t at)
 struct encoder {
     ZSTD_CCtx *zstd;
     int base, to;
+    encoding_wait *wait;
+    void *opaque;
     uint64_t at, made, most; /* at: bytes read; made: bytes written */
     uint8_t in[PIECE], base_in[PIECE], out[PIECE];
 };
@@ -109,7 +111,9 @@ static ssize_t next_piece(struct encoder *encoder, int from, uint64_t size)
 {
     uint64_t left = size - encoder->at;
     size_t most = left < PIECE ? (size_t)left : PIECE;
-    ssize_t got = read_at(from, encoder->in, most, encoder->at);
+    ssize_t got = encoder->wait ? encoder->wait(encoder->opaque, encoder->at + most) : 0;
+    if (got == 0)
+        got = read_at(from, encoder->in, most, encoder->at);
     if (got < 0)
         return got;
     if ((size_t)got < most)
@@ -145,7 +149,8 @@ static int compress(struct encoder *encoder, size_t size, bool last)
     return 0;
 }
 
-int64_t encoding_make(int from, uint64_t size, int base, int to, uint64_t most)
+int64_t encoding_make(int from, uint64_t size, int base, int to, uint64_t most, encoding_wait *wait,
+                      void *opaque)
 {
     struct encoder *encoder = malloc(sizeof *encoder);
     int code = -ENOMEM;
@@ -154,6 +159,8 @@ int64_t encoding_make(int from, uint64_t size, int base, int to, uint64_t most)
     encoder->zstd = ZSTD_createCCtx();
     encoder->base = base;
     encoder->to = to;
+    encoder->wait = wait;
+    encoder->opaque = opaque;
     encoder->at = encoder->made = 0;
     encoder->most = most;
     if (encoder->zstd != NULL &&

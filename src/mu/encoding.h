@@ -31,9 +31,14 @@ void encoding_to(Mu__Encoding *message, Mu__Identity *base, const struct encodin
 
 /* ---- Making, in a thread ------------------------------------------------------------------- */
 
+/* Waits until `from` has this many bytes; a negative errno where it will not. */
+typedef int encoding_wait(void *opaque, uint64_t bytes);
+
 /* Encodes the `size` bytes of `from` into the empty file `to`, against `base` unless that is -1. Returns how
- * many it has then; -EFBIG as soon as these would be more than `most`; or another negative errno. */
-int64_t encoding_make(int from, uint64_t size, int base, int to, uint64_t most);
+ * many it has then; -EFBIG as soon as these would be more than `most`; or another negative errno. `wait`, NULL
+ * where all bytes are there, is asked before any are read. */
+int64_t encoding_make(int from, uint64_t size, int base, int to, uint64_t most, encoding_wait *wait,
+                      void *opaque);
 
 /* ---- Reading, piece by piece --------------------------------------------------------------- */
 

@@ -187,7 +187,8 @@ int messenger_begin(struct messenger *messenger, const struct label *label, int 
     *made = NULL;
     if (!label_valid(label) || size == 0 || size > INT64_MAX)
         error_set(error, -EINVAL, "a message cannot be called '%.80s'", label->name);
-    else if (is_awaited_here(messenger, label) || messenger_encodes(messenger, label->to, size))
+    else if (is_awaited_here(messenger, label) ||
+             messenger_pays(messenger, label->to, size) == MESSENGER_DIFFERENCE)
         error_set(error, -EAGAIN, "it goes as a whole");
     else if ((*made = messenger_make_send(messenger, label, file, &identity)) == NULL)
         out_of_memory(error);
@@ -195,21 +196,32 @@ int messenger_begin(struct messenger *messenger, const struct label *label, int 
         close(file);
         return error->code;
     }
-    messenger_offer(*made);
+    if (!messenger_encode(*made, NULL))
+        messenger_offer(*made);
     return 0;
+}
+
+static void grown(struct messenger_send *send)
+{
+    if (send->encode != NULL)
+        messenger_encode_grown(send);
+    else if (send->item.route != NULL)
+        messenger_route_grown(send);
+    else if (!send->identity.unsummed) /* it has been encoded */
+        messenger_offer(send);
 }
 
 void messenger_grow(struct messenger_send *send, uint64_t there)
 {
     send->there = there;
-    messenger_route_grown(send);
+    grown(send);
 }
 
 void messenger_complete(struct messenger_send *send, const struct store_identity *identity)
 {
     send->identity = *identity;
     send->there = UINT64_MAX;
-    messenger_route_grown(send);
+    grown(send);
 }
 
 void messenger_withdraw(struct messenger_send *send)

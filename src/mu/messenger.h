@@ -96,7 +96,8 @@ int messenger_send(struct messenger *messenger, const struct label *label, int f
                    bool here, struct messenger_send **send, struct error *error);
 /* As messenger_send(), of a message that is still being written to `file`, and will have `size` bytes, at least one:
  * they go as messenger_grow() says that they are there, and what they are known by follows with
- * messenger_complete(). -EAGAIN where it can only go as a whole: to a receiver on this worker, or encoded. */
+ * messenger_complete(); or they are compressed meanwhile, and go then. -EAGAIN where it can only be sent as a whole: to a
+ * receiver on this worker, or as a difference. */
 int messenger_begin(struct messenger *messenger, const struct label *label, int file, uint64_t size,
                     struct messenger_send **send, struct error *error);
 /* So many of its bytes are there. */

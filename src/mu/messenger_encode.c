@@ -9,7 +9,7 @@
 
 /* Bytes a second. What compressing takes is won back in sending below the one, and what a difference takes
  * besides below the other; docs/performance.md has the figures. */
-#define ZSTD_BELOW 60e6
+#define ZSTD_BELOW 200e6
 #define DIFFERENCE_BELOW 20e6
 
 enum {
@@ -23,6 +23,10 @@ struct encode {
     struct messenger_send *send;         /* NULL: it has been withdrawn */
     int file, base, smaller, difference; /* the latter two are made; -1 for none */
     uint64_t size;
+    uv_mutex_t lock; /* of the next two */
+    uv_cond_t grown;
+    uint64_t there;                        /* bytes that the file has */
+    bool stopped;                          /* it will not have more */
     int64_t smaller_size, difference_size; /* or a negative errno */
 };
 
@@ -55,15 +59,28 @@ static uint64_t worthwhile(uint64_t size)
     return size - size / 10;
 }
 
+/* Those who write the file do so in another thread, which waits for none like this one. */
+static int wait_grown(void *opaque, uint64_t bytes)
+{
+    struct encode *encode = opaque;
+    uv_mutex_lock(&encode->lock);
+    while (encode->there < bytes && !encode->stopped)
+        uv_cond_wait(&encode->grown, &encode->lock);
+    int code = encode->stopped ? -ECANCELED : 0;
+    uv_mutex_unlock(&encode->lock);
+    return code;
+}
+
 static void run_encode(uv_work_t *work)
 {
     struct encode *encode = (struct encode *)work;
-    encode->smaller_size =
-        encoding_make(encode->file, encode->size, -1, encode->smaller, worthwhile(encode->size));
+    encode->smaller_size = encoding_make(encode->file, encode->size, -1, encode->smaller,
+                                         worthwhile(encode->size), wait_grown, encode);
     uint64_t whole = encode->smaller_size > 0 ? (uint64_t)encode->smaller_size : encode->size;
     if (encode->base >= 0)
-        encode->difference_size = encoding_make(encode->file, encode->size, encode->base,
-                                                encode->difference, worthwhile(whole));
+        encode->difference_size =
+            encoding_make(encode->file, encode->size, encode->base, encode->difference,
+                          worthwhile(whole), wait_grown, encode);
 }
 
 /* ---- On the loop --------------------------------------------------------------------------- */
@@ -81,6 +98,8 @@ static void encode_free(struct encode *encode)
     close_file(&encode->base);
     close_file(&encode->smaller);
     close_file(&encode->difference);
+    uv_cond_destroy(&encode->grown);
+    uv_mutex_destroy(&encode->lock);
     free(encode);
 }
 
@@ -123,7 +142,8 @@ static void on_encoded(uv_work_t *work, int status)
         if (send->encoded < 0 && encode->smaller_size > 0)
             use(send, &encode->smaller, ENCODING_ZSTD, encode->smaller_size);
         encode->messenger->counters.smaller += send->encoded >= 0;
-        messenger_offer(send);
+        if (!send->identity.unsummed)
+            messenger_offer(send);
     }
     encode_free(encode);
 }
@@ -153,27 +173,43 @@ static bool open_files(struct encode *encode, const char *folder, int base)
            (base < 0 || (encode->base >= 0 && encode->difference >= 0));
 }
 
-bool messenger_encodes(struct messenger *messenger, const char *to, uint64_t size)
+static struct encode *encode_new(struct messenger_send *send)
+{
+    struct encode *encode = calloc(1, sizeof *encode);
+    if (encode == NULL || uv_mutex_init(&encode->lock) < 0) {
+        free(encode);
+        return NULL;
+    }
+    if (uv_cond_init(&encode->grown) < 0) {
+        uv_mutex_destroy(&encode->lock);
+        free(encode);
+        return NULL;
+    }
+    encode->messenger = send->item.messenger;
+    encode->send = send;
+    encode->size = send->identity.size;
+    encode->there = send->there;
+    encode->file = encode->base = encode->smaller = encode->difference = -1;
+    return encode;
+}
+
+enum messenger_pays messenger_pays(struct messenger *messenger, const char *to, uint64_t size)
 {
     double speed = speed_of(messenger_route_to(messenger, to));
-    return messenger->folder != NULL && size >= LEAST_SIZE && speed > 0 && speed < ZSTD_BELOW;
+    if (messenger->folder == NULL || size < LEAST_SIZE || speed == 0 || speed >= ZSTD_BELOW)
+        return MESSENGER_AS_IT_IS;
+    return speed < DIFFERENCE_BELOW ? MESSENGER_DIFFERENCE : MESSENGER_SMALLER;
 }
 
 bool messenger_encode(struct messenger_send *send, const struct messenger_base *base)
 {
     struct messenger *messenger = send->item.messenger;
-    double speed = speed_of(messenger_route_to(messenger, send->item.label.to));
-    if (send->aside || !messenger_encodes(messenger, send->item.label.to, send->identity.size))
-        return false;
-    struct encode *encode = calloc(1, sizeof *encode);
+    enum messenger_pays pays = messenger_pays(messenger, send->item.label.to, send->identity.size);
+    struct encode *encode = send->aside || pays == MESSENGER_AS_IT_IS ? NULL : encode_new(send);
     if (encode == NULL)
         return false;
-    if (speed >= DIFFERENCE_BELOW)
+    if (pays != MESSENGER_DIFFERENCE)
         base = NULL;
-    encode->messenger = messenger;
-    encode->send = send;
-    encode->size = send->identity.size;
-    encode->file = encode->base = encode->smaller = encode->difference = -1;
     if (base != NULL)
         send->base = base->identity;
     if (!open_files(encode, messenger->folder, base != NULL ? base->file : -1) ||
@@ -186,9 +222,24 @@ bool messenger_encode(struct messenger_send *send, const struct messenger_base *
     return true;
 }
 
+void messenger_encode_grown(struct messenger_send *send)
+{
+    struct encode *encode = send->encode;
+    uv_mutex_lock(&encode->lock);
+    encode->there = send->there;
+    uv_cond_signal(&encode->grown);
+    uv_mutex_unlock(&encode->lock);
+}
+
 void messenger_stop_encoding(struct messenger_send *send)
 {
-    if (send->encode != NULL)
-        send->encode->send = NULL;
+    struct encode *encode = send->encode;
+    if (encode == NULL)
+        return;
     send->encode = NULL;
+    encode->send = NULL;
+    uv_mutex_lock(&encode->lock);
+    encode->stopped = true;
+    uv_cond_signal(&encode->grown);
+    uv_mutex_unlock(&encode->lock);
 }

@@ -135,11 +135,16 @@ void messenger_offer(struct messenger_send *send);
 
 /* ---- messenger_encode.c --------------------------------------------------------------------- */
 
-/* Makes it smaller where that pays, and offers it then. False where it is to go as it is. */
+/* How a message goes best, to one who is not here. */
+enum messenger_pays { MESSENGER_AS_IT_IS, MESSENGER_SMALLER, MESSENGER_DIFFERENCE };
+
+enum messenger_pays messenger_pays(struct messenger *messenger, const char *to, uint64_t size);
+/* Makes it smaller where that pays, and offers it then, or leaves that to messenger_complete(). False where it is
+ * to go as it is. */
 bool messenger_encode(struct messenger_send *send, const struct messenger_base *base);
+/* More of what is being encoded is there. */
+void messenger_encode_grown(struct messenger_send *send);
 void messenger_stop_encoding(struct messenger_send *send);
-/* Whether it would be made smaller, if it is not put aside. */
-bool messenger_encodes(struct messenger *messenger, const char *to, uint64_t size);
 /* The other side has all of it. */
 void messenger_note_speed(struct messenger_send *send);
 

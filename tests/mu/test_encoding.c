@@ -69,7 +69,7 @@ static void round_trip(size_t size, const uint8_t *base, size_t base_size)
     uint8_t *bytes = picture(size, 1);
     int from = file_of(bytes, size), to = file_of(NULL, 0);
     int against = base != NULL ? file_of(base, base_size) : -1;
-    int64_t made = encoding_make(from, size, against, to, UINT64_MAX);
+    int64_t made = encoding_make(from, size, against, to, UINT64_MAX, NULL, NULL);
     assert_true(made > 0);
     static const size_t pieces[] = {1000000, 65536, 777};
     for (int i = 0; i < 3; i++) {
@@ -107,14 +107,15 @@ static void a_difference_is_smaller(void **state)
         bytes[i]++;
     int from = file_of(bytes, SIZE), against = file_of(base, SIZE), whole = file_of(NULL, 0),
         less = file_of(NULL, 0);
-    int64_t whole_size = encoding_make(from, SIZE, -1, whole, UINT64_MAX);
-    int64_t less_size = encoding_make(from, SIZE, against, less, UINT64_MAX);
+    int64_t whole_size = encoding_make(from, SIZE, -1, whole, UINT64_MAX, NULL, NULL);
+    int64_t less_size = encoding_make(from, SIZE, against, less, UINT64_MAX, NULL, NULL);
     assert_true(whole_size > 0 && whole_size < SIZE);
     assert_true(less_size > 0 && less_size < whole_size / 10);
     /* Once it is too much, it stops. */
     int more = file_of(NULL, 0);
-    assert_int_equal(encoding_make(from, SIZE, -1, more, (uint64_t)whole_size - 1), -EFBIG);
-    assert_int_equal(encoding_make(from, SIZE + 1, -1, more, UINT64_MAX), -EIO);
+    assert_int_equal(encoding_make(from, SIZE, -1, more, (uint64_t)whole_size - 1, NULL, NULL),
+                     -EFBIG);
+    assert_int_equal(encoding_make(from, SIZE + 1, -1, more, UINT64_MAX, NULL, NULL), -EIO);
     close(more);
     /* Against another base it is another message. */
     struct taken taken = {.bytes = malloc(SIZE), .most = SIZE};
@@ -134,7 +135,7 @@ static void what_is_none(void **state)
     enum { SIZE = 500000 };
     uint8_t *bytes = picture(SIZE, 3);
     int from = file_of(bytes, SIZE), to = file_of(NULL, 0);
-    int64_t made = encoding_make(from, SIZE, -1, to, UINT64_MAX);
+    int64_t made = encoding_make(from, SIZE, -1, to, UINT64_MAX, NULL, NULL);
     struct taken taken = {.bytes = malloc(SIZE), .most = SIZE - 1};
     assert_int_equal(decode(to, (size_t)made, -1, 65536, &taken), -EBADMSG); /* more than it has */
     taken = (struct taken){.bytes = taken.bytes, .most = SIZE, .code = -ENOSPC};

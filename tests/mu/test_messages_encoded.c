@@ -143,14 +143,19 @@ static void a_difference_to_something_else(void **state)
     end(&encoded);
 }
 
-static void what_does_not_shrink(void **state)
+static void make_noise(uint8_t *bytes)
 {
-    struct encoded encoded = begin(*state, SLOW);
     uint32_t random = 1;
     for (int i = 0; i < SIZE; i++) {
         random = random * 1664525u + 1013904223u;
-        encoded.bytes[i] = (uint8_t)(random >> 24);
+        bytes[i] = (uint8_t)(random >> 24);
     }
+}
+
+static void what_does_not_shrink(void **state)
+{
+    struct encoded encoded = begin(*state, SLOW);
+    make_noise(encoded.bytes);
     receive(&encoded);
     send_it(&encoded, encoded.before);
     UNTIL(encoded.world, encoded.receipt.done);
@@ -266,6 +271,111 @@ static void found_out(void **state)
     end(&encoded);
 }
 
+/* ---- While it is being written ------------------------------------------------------------- */
+
+/* Faster than this, nothing is made a difference. */
+static const double MIDDLING = 50e6;
+
+static struct messenger_send *begin_it(struct encoded *encoded, int *file)
+{
+    struct messenger_send *begun;
+    struct error error;
+    *file = worker_file(encoded->from, NULL, 0);
+    if (messenger_begin(encoded->from->messenger, &MESSAGE, dup(*file), SIZE, &begun, &error) < 0)
+        fail_msg("%s", error.message);
+    return begun;
+}
+
+static void grow(const struct encoded *encoded, struct messenger_send *begun, int file,
+                 size_t there)
+{
+    assert_int_equal(pwrite(file, encoded->bytes, there, 0), there);
+    messenger_grow(begun, there);
+    world_run(encoded->world, 20);
+}
+
+static void complete(const struct encoded *encoded, struct messenger_send *begun, int file)
+{
+    struct store_identity identity = message_identity(encoded->bytes, SIZE);
+    messenger_complete(begun, &identity);
+    close(file);
+}
+
+static void compressed_while_it_grows(void **state)
+{
+    struct encoded encoded = begin(*state, MIDDLING);
+    int file;
+    receive(&encoded);
+    struct messenger_send *begun = begin_it(&encoded, &file);
+    grow(&encoded, begun, file, SIZE / 2);
+    grow(&encoded, begun, file, SIZE);
+    assert_int_equal(sent(&encoded)->offered, 0);
+    complete(&encoded, begun, file);
+    UNTIL(encoded.world, encoded.receipt.done);
+    assert_int_equal(sent(&encoded)->smaller, 1);
+    assert_true(sent(&encoded)->sent < SIZE * 2 / 3);
+    end(&encoded);
+}
+
+/* Its sum may come first. */
+static void complete_before_it_is_compressed(void **state)
+{
+    struct encoded encoded = begin(*state, MIDDLING);
+    int file;
+    receive(&encoded);
+    struct messenger_send *begun = begin_it(&encoded, &file);
+    assert_int_equal(pwrite(file, encoded.bytes, SIZE, 0), SIZE);
+    complete(&encoded, begun, file);
+    UNTIL(encoded.world, encoded.receipt.done);
+    assert_int_equal(sent(&encoded)->smaller, 1);
+    end(&encoded);
+}
+
+static void noise_that_grows(void **state)
+{
+    struct encoded encoded = begin(*state, MIDDLING);
+    int file;
+    make_noise(encoded.bytes);
+    receive(&encoded);
+    struct messenger_send *begun = begin_it(&encoded, &file);
+    grow(&encoded, begun, file, SIZE);
+    complete(&encoded, begun, file);
+    UNTIL(encoded.world, encoded.receipt.done);
+    assert_int_equal(sent(&encoded)->smaller, 0);
+    assert_int_equal(sent(&encoded)->sent, SIZE);
+    end(&encoded);
+}
+
+/* A thread waits for more of it then. */
+static void taken_back_while_it_grows(void **state)
+{
+    struct encoded encoded = begin(*state, MIDDLING);
+    int file;
+    receive(&encoded);
+    struct messenger_send *begun = begin_it(&encoded, &file);
+    grow(&encoded, begun, file, SIZE / 2);
+    messenger_withdraw(begun);
+    close(file);
+    world_run(encoded.world, 20);
+    assert_false(encoded.receipt.done);
+    send_it(&encoded, NULL);
+    UNTIL(encoded.world, encoded.receipt.done);
+    end(&encoded);
+}
+
+static void on_a_very_slow_connection(void **state)
+{
+    struct encoded encoded = begin(*state, SLOW);
+    struct messenger_send *begun;
+    struct error error;
+    int file = worker_file(encoded.from, NULL, 0);
+    assert_int_equal(messenger_begin(encoded.from->messenger, &MESSAGE, file, SIZE, &begun, &error),
+                     -EAGAIN);
+    receive(&encoded);
+    send_it(&encoded, NULL);
+    end(&encoded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +389,11 @@ int main(void)
         WORLD_TEST(two_ways),
         WORLD_TEST(restarted_in_between),
         WORLD_TEST(found_out),
+        WORLD_TEST(compressed_while_it_grows),
+        WORLD_TEST(complete_before_it_is_compressed),
+        WORLD_TEST(noise_that_grows),
+        WORLD_TEST(taken_back_while_it_grows),
+        WORLD_TEST(on_a_very_slow_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
