@@ -140,7 +140,7 @@ static int hand_over(const struct times *times, struct error *error)
     int code = needed < 0 ? needed : times_write(path, times, error);
     if (code >= 0)
         code = await_point("times", plan->number, error);
-    if (code >= 0 && needed == AWAIT_READY) {
+    if (code >= 0 && needed != AWAIT_DONE) {
         code = times_write_place(place, plan, error);
         if (code >= 0)
             code = await_point("place", plan->number, error);

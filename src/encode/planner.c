@@ -113,7 +113,7 @@ static int hand_over(struct planner *planner, struct error *error)
         code = times_write(times, &planner->times, error);
     if (code >= 0)
         code = await_point("times", plan->number, error);
-    if (code >= 0 && needed == AWAIT_READY) {
+    if (code >= 0 && needed != AWAIT_DONE) {
         planner->place.pictures = plan->frames;
         code = segments_write_place(place, plan, &planner->place, error);
         if (code >= 0)

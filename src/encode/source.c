@@ -32,18 +32,19 @@ static void remove_files(const struct handover *files)
 }
 
 /* Waits at the points that hand the chunk over. What joins the film comes first: of a chunk that is
- * done it may be all that is still wanted. */
-static int hand_over(const struct handover *files, const struct times *times, bool wanted,
+ * done it may be all that is still wanted. One that has begun has asked: to wait for that again would
+ * have it begin anew, when this is what begins anew. */
+static int hand_over(const struct handover *files, const struct times *times, int needed,
                      struct error *error)
 {
     const int64_t number = times->chunk.plan.number;
     int code = times_write(files->times, times, error);
     if (code >= 0)
         code = await_point("times", number, error);
-    if (code < 0 || !wanted)
+    if (code < 0 || needed == AWAIT_DONE)
         return code;
     code = times_write_place(files->place, &times->chunk.plan, error);
-    if (code >= 0)
+    if (code >= 0 && needed != AWAIT_BEGUN)
         code = await_point("wanted", number, error);
     if (code >= 0)
         code = await_point("raw", number, error);
@@ -62,10 +63,10 @@ static int make_chunk(struct reader *reader, int64_t number, struct error *error
     /* The pictures are read before they are asked for, so that they lie ready then. */
     int code = needed;
     if (code >= 0)
-        code = reader_next(reader, needed == AWAIT_READY ? files.raw : NULL, &times.chunk, error);
+        code = reader_next(reader, needed != AWAIT_DONE ? files.raw : NULL, &times.chunk, error);
     if (code >= 0) {
         times.info = *reader_info(reader);
-        code = hand_over(&files, &times, needed == AWAIT_READY, error);
+        code = hand_over(&files, &times, needed, error);
     }
     remove_files(&files);
     free(times.chunk.time);

@@ -8,7 +8,7 @@
 #include "util/await.h"
 
 /* What a command reads. */
-enum control_answer { CONTROL_CANCELLED, CONTROL_READY, CONTROL_DONE };
+enum control_answer { CONTROL_CANCELLED, CONTROL_READY, CONTROL_DONE, CONTROL_BEGUN };
 
 /* Takes a question apart, a line without its end. `name` points into it, and is ended by a zero byte;
  * `number` is AWAIT_NO_NUMBER where there is none. False where it is no question. */

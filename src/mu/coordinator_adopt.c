@@ -6,7 +6,7 @@
 #include "mu/coordinator_private.h"
 
 /* A store that is full or read-only for longer than this ends the job: no attempt could do better. */
-enum { PATIENCE_MS = 15000, PAUSE_MS = 300 };
+enum { PATIENCE_MS = 15000, PAUSE_MS = 300, CLEANED_MS = 5 };
 
 struct adoption {
     struct coordinator_job *job;
@@ -59,10 +59,15 @@ static void on_adopted(void *opaque, const struct store_result *result)
     end_adoption(adoption);
 }
 
+/* What was deleted and is made again comes when the earlier one has gone, which might take it along. */
 static void try_adoption(struct adoption *adoption)
 {
     struct coordinator_job *job = adoption->job;
     struct error error;
+    if (coordinator_record_cleans(job, adoption->key)) {
+        uv_timer_start(&adoption->timer, on_pause_over, CLEANED_MS, 0);
+        return;
+    }
     if (store_adopt(job->store, adoption->key, adoption->attempt, &adoption->identity, on_adopted,
                     adoption, NULL, &error) == 0)
         return;

@@ -259,6 +259,7 @@ int coordinator_add(struct coordinator *coordinator, const struct coordinator_jo
     list_init(&job->members);
     list_init(&job->cleanups);
     list_init(&job->safe_cleanups);
+    list_init(&job->removals);
     int code = keep_options(job, options, error);
     if (code == 0)
         code = open_job(job, error);

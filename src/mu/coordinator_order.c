@@ -182,9 +182,13 @@ static void say_point(struct coordinator_job *job, const struct ledger_order *or
     } else if (what->kind == JOB_RECEIVE) {
         point.what_case = MU__POINT_REQUEST__WHAT_RECEIVE;
         point.receive = fill_receive(&parts, order);
-    } else if (what->kind == JOB_NEEDED && order->number == 0) {
+    } else if (what->kind == JOB_NEEDED && order->number == LEDGER_NEED_NONE) {
         point.what_case = MU__POINT_REQUEST__WHAT_DONE;
         point.done = &parts.nothing;
+        mu__nothing__init(&parts.nothing);
+    } else if (what->kind == JOB_NEEDED && order->number == LEDGER_NEED_NOW) {
+        point.what_case = MU__POINT_REQUEST__WHAT_BEGUN;
+        point.begun = &parts.nothing;
         mu__nothing__init(&parts.nothing);
     } else {
         point.what_case = MU__POINT_REQUEST__WHAT_NOTHING;

@@ -95,6 +95,7 @@ struct handed_in {
 
 /* What is removed when the journal is safe: a key, or a prefix where it ends with '/'. */
 struct cleanup {
+    struct coordinator_job *job;
     struct list_link link;
     char key[STORE_KEY_SIZE];
 };
@@ -163,15 +164,16 @@ struct coordinator_job {
     uint64_t counted_ms;  /* of these, what the journal knows */
 
     /* what must be safe: coordinator_record.c */
-    struct list_link cleanups, safe_cleanups; /* the latter wait for the sync under way */
-    uint64_t compacted;                       /* bytes of the journal when it was short */
-    bool unsafe, syncing, known;              /* known: the journal was not empty */
-    int operations;                           /* of the store and the journal, under way */
-    struct delivery *delivery;                /* of inputs or outputs, under way; or NULL */
-    bool ready;                               /* inputs are there */
-    struct link *links;                       /* [inputs]: coordinator_link.c; or NULL */
-    bool delivering;                          /* outputs are on their way */
-    bool recorded;                            /* that it is done */
+    /* What is to go from the store: those that wait for the next sync, for the one under way, and for the store. */
+    struct list_link cleanups, safe_cleanups, removals;
+    uint64_t compacted;          /* bytes of the journal when it was short */
+    bool unsafe, syncing, known; /* known: the journal was not empty */
+    int operations;              /* of the store and the journal, under way */
+    struct delivery *delivery;   /* of inputs or outputs, under way; or NULL */
+    bool ready;                  /* inputs are there */
+    struct link *links;          /* [inputs]: coordinator_link.c; or NULL */
+    bool delivering;             /* outputs are on their way */
+    bool recorded;               /* that it is done */
 
     bool ending, closing;
     uint64_t end_at;      /* workers that are there still are killed then */
@@ -371,6 +373,8 @@ int coordinator_record_open(struct coordinator_job *job, struct error *error);
 void coordinator_record_order(struct coordinator_job *job, const struct ledger_order *order);
 /* Removes what it says once all that was recorded is safe. */
 void coordinator_record_cleanup(struct coordinator_job *job, const char *key);
+/* Whether something of this key is still to go. */
+bool coordinator_record_cleans(const struct coordinator_job *job, const char *key);
 /* What the job has taken so far. */
 void coordinator_record_spent(struct coordinator_job *job);
 void coordinator_record_sync(struct coordinator_job *job);

@@ -207,18 +207,39 @@ int coordinator_record_open(struct coordinator_job *job, struct error *error)
 
 /* ---- Made safe ----------------------------------------------------------------------------- */
 
-static void on_removed(void *opaque, const struct store_result *result)
+static void cleanup_free(struct cleanup *cleanup)
 {
-    coordinator_job_operation_ended(opaque); /* what stays is of no harm */
+    list_remove(&cleanup->link);
+    free(cleanup);
 }
 
-static void clean(struct coordinator_job *job, const char *key)
+static void on_removed(void *opaque, const struct store_result *result)
 {
+    struct cleanup *cleanup = opaque;
+    struct coordinator_job *job = cleanup->job;
+    cleanup_free(cleanup); /* what stays is of no harm */
+    coordinator_job_operation_ended(job);
+}
+
+static bool is_prefix(const char *key)
+{
+    return key[strlen(key) - 1] == '/';
+}
+
+static void clean(struct cleanup *cleanup)
+{
+    struct coordinator_job *job = cleanup->job;
+    const char *key = cleanup->key;
     struct error error;
-    bool prefix = key[strlen(key) - 1] == '/';
-    int code = prefix ? store_delete_prefix(job->store, key, on_removed, job, NULL, &error)
-                      : store_delete(job->store, key, on_removed, job, NULL, &error);
-    job->operations += code == 0;
+    list_remove(&cleanup->link);
+    list_append(&job->removals, &cleanup->link);
+    int code = is_prefix(key)
+                   ? store_delete_prefix(job->store, key, on_removed, cleanup, NULL, &error)
+                   : store_delete(job->store, key, on_removed, cleanup, NULL, &error);
+    if (code == 0)
+        job->operations++;
+    else
+        cleanup_free(cleanup);
 }
 
 static void on_synced(void *opaque, const struct error *failure)
@@ -228,9 +249,9 @@ static void on_synced(void *opaque, const struct error *failure)
     while (!list_empty(&job->safe_cleanups)) {
         struct cleanup *cleanup = LIST_ENTRY(job->safe_cleanups.next, struct cleanup, link);
         if (failure == NULL && !job->ending)
-            clean(job, cleanup->key);
-        list_remove(&cleanup->link);
-        free(cleanup);
+            clean(cleanup);
+        else
+            cleanup_free(cleanup);
     }
     if (failure != NULL)
         coordinator_job_fail(job, failure);
@@ -244,8 +265,26 @@ void coordinator_record_cleanup(struct coordinator_job *job, const char *key)
     struct cleanup *cleanup = calloc(1, sizeof *cleanup);
     if (cleanup == NULL)
         return; /* it stays there: of no harm */
+    cleanup->job = job;
     snprintf(cleanup->key, sizeof cleanup->key, "%s", key);
     list_append(&job->cleanups, &cleanup->link);
+}
+
+static bool has_cleanup(const struct list_link *list, const char *key)
+{
+    for (const struct list_link *link = list->next; link != list; link = link->next) {
+        const struct cleanup *cleanup = LIST_ENTRY(link, const struct cleanup, link);
+        if (strncmp(cleanup->key, key, strlen(cleanup->key)) == 0 &&
+            (is_prefix(cleanup->key) || strcmp(cleanup->key, key) == 0))
+            return true;
+    }
+    return false;
+}
+
+bool coordinator_record_cleans(const struct coordinator_job *job, const char *key)
+{
+    return has_cleanup(&job->cleanups, key) || has_cleanup(&job->safe_cleanups, key) ||
+           has_cleanup(&job->removals, key);
 }
 
 void coordinator_record_sync(struct coordinator_job *job)

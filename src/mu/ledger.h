@@ -59,8 +59,7 @@ struct ledger_label {
 enum ledger_kind {
     LEDGER_REQUEST, /* `worker` is to do `what`, as `attempt` and `request` of `actor` */
     LEDGER_POINT,  /* the same for what a process asked for as `point`; with kind JOB_CLOSE there is
-                       nothing to do, and with JOB_NEEDED neither: `number` is 0 where that actor is
-                       done */
+                       nothing to do, and with JOB_NEEDED neither: `number` is an enum ledger_need */
     LEDGER_REFUSE, /* the process will not get its `point`; `text` says why */
     LEDGER_PARK, /* `worker` is to park `actor`, which waits with `request`, or at `point` of it if that
                        is not 0, as `attempt` of `key`: ledger_parked() */
@@ -80,6 +79,9 @@ enum ledger_kind {
     LEDGER_RETIRE, /* `worker` is to end when its load is 0, as after ledger_retire(); `text` says why */
     LEDGER_DELETE, /* `key`, or if not 0 its `attempt`, may go when what is to be remembered is safe */
 };
+
+/* Whether an actor is needed: it is done; or it is yet to begin; or it has begun. */
+enum ledger_need { LEDGER_NEED_NONE, LEDGER_NEED_LATER, LEDGER_NEED_NOW };
 
 /* Strings live until the order is freed. */
 struct ledger_order {

@@ -94,6 +94,13 @@ void ledger_order_request(struct ledger *ledger, struct attempt *attempt)
         identify(ledger, order);
 }
 
+static enum ledger_need need_of(const struct entry *entry)
+{
+    return entry == NULL || entry->status == ENTRY_DONE ? LEDGER_NEED_NONE
+           : entry->status == ENTRY_IDLE                ? LEDGER_NEED_LATER
+                                                        : LEDGER_NEED_NOW;
+}
+
 void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool nothing)
 {
     struct ledger_order *order = ledger_order_new(ledger, LEDGER_POINT);
@@ -102,9 +109,8 @@ void ledger_order_point(struct ledger *ledger, struct attempt *attempt, bool not
     ledger_order_to(ledger, order, attempt);
     attempt->wait[WAIT_POINT].ordered = true;
     const struct machine_request *what = &attempt->point_what;
-    const struct entry *entry =
-        what->kind == JOB_NEEDED ? ledger_entry_named(ledger, what->peer) : NULL;
-    order->number = entry != NULL && entry->status != ENTRY_DONE;
+    if (what->kind == JOB_NEEDED)
+        order->number = need_of(ledger_entry_named(ledger, what->peer));
     order->what = (struct machine_request){
         .kind = nothing ? JOB_CLOSE : what->kind,
         .key = ledger_order_text(ledger, order, what->key),

@@ -179,7 +179,7 @@ static void take_message(struct child *child, enum slot_message type, const uint
         kill_command(child, SLOT_CANCELLED);
         break;
     case SLOT_ANSWER:
-        if (size == 1 && data[0] <= CONTROL_DONE && child->process.pid != 0)
+        if (size == 1 && data[0] <= CONTROL_BEGUN && child->process.pid != 0)
             slot_process_answer(&child->process, (enum control_answer)data[0]);
         break;
     default:

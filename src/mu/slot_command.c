@@ -301,7 +301,7 @@ bool slot_process_asks(struct slot_process *process, const char **name, int64_t 
 
 void slot_process_answer(struct slot_process *process, enum control_answer answer)
 {
-    static const char *const lines[] = {"cancelled\n", "ready\n", "done\n"};
+    static const char *const lines[] = {"cancelled\n", "ready\n", "done\n", "begun\n"};
     const char *words = lines[answer];
     if (process->asked_us == 0)
         return;

@@ -68,10 +68,8 @@ static void report_point(struct activity *activity, Mu__Outcome *outcome)
         !worker_session_pack(activity->attempt->worker, &envelope, &packed))
         return;
     worker_session_transmit(activity->attempt->worker, &packed);
-    enum control_answer answer = outcome->result != MU__OUTCOME__RESULT__OK ? CONTROL_CANCELLED
-                                 : activity->needless                       ? CONTROL_DONE
-                                                                            : CONTROL_READY;
-    worker_run_answer(run, activity->point, answer, packed);
+    bool ok = outcome->result == MU__OUTCOME__RESULT__OK;
+    worker_run_answer(run, activity->point, ok ? activity->answer : CONTROL_CANCELLED, packed);
 }
 
 void worker_activity_finish(struct activity *activity, const Mu__Outcome *outcome)
@@ -341,6 +339,7 @@ void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope)
         return;
     activity->request = request->call->request;
     activity->point = request->id;
+    activity->answer = CONTROL_READY;
     switch (request->what_case) {
     case MU__POINT_REQUEST__WHAT_GET:
         activity->get = request->get;
@@ -357,7 +356,10 @@ void worker_activity_point(struct attempt *attempt, Mu__Envelope *envelope)
     case MU__POINT_REQUEST__WHAT_NOTHING:
         break;
     case MU__POINT_REQUEST__WHAT_DONE:
-        activity->needless = true;
+        activity->answer = CONTROL_DONE;
+        break;
+    case MU__POINT_REQUEST__WHAT_BEGUN:
+        activity->answer = CONTROL_BEGUN;
         break;
     case MU__POINT_REQUEST__WHAT_REFUSED:
         worker_activity_fail(activity, request->refused->reason);

@@ -121,7 +121,7 @@ struct activity {
     const Mu__Read *read;
     const Mu__Unpark *unpark;
     bool quit, stow;                   /* stow: it is parked between two requests */
-    bool needless;                     /* of a point: there is nothing to do any more */
+    enum control_answer answer;        /* of a point, when it is done */
     struct store_operation *operation; /* under way */
     struct run *running;               /* of a run */
     struct outgoing *outgoing;         /* of a send */

@@ -66,5 +66,7 @@ int await_point(const char *name, int64_t number, struct error *error)
         return AWAIT_READY;
     if (strcmp(line, "done") == 0)
         return AWAIT_DONE;
+    if (strcmp(line, "begun") == 0)
+        return AWAIT_BEGUN;
     return error_set(error, -ECANCELED, "waited for %s, but it will not come", name);
 }

@@ -219,14 +219,15 @@ static bool take_point(struct ledger *ledger, enum ledger_kind kind, struct ledg
 /* Who begins anew can ask whom it has to serve still. */
 static void test_needed(void **state)
 {
-    struct job *job = parse(
-        "{\"format\": 1, \"job\": \"serves\", "
-        "\"actors\": [{\"name\": \"one\"}, {\"family\": \"guest\", \"count\": 2}],"
-        "\"machine\": {\"start\": [{\"if\": {\"variable\": \"actor\", \"is\": \"one\"}, "
-        "\"to\": \"serve\"}, {\"to\": \"done\"}], \"states\": {"
-        "\"serve\": {\"run\": {\"argv\": [\"true\"], \"points\": {"
-        "\"ask\": {\"needed\": {\"actor\": \"guest-${number}\"}}}}, \"on\": {\"ok\": \"done\"}},"
-        "\"done\": {\"quit\": {}}}}}");
+    struct job *job =
+        parse("{\"format\": 1, \"job\": \"serves\", "
+              "\"actors\": [{\"name\": \"one\"}, {\"family\": \"guest\", \"count\": 2}],"
+              "\"machine\": {\"start\": [{\"if\": {\"variable\": \"actor\", \"is\": \"one\"}, "
+              "\"to\": \"serve\"}, {\"to\": \"done\"}], \"states\": {"
+              "\"serve\": {\"run\": {\"argv\": [\"true\"], \"points\": {"
+              "\"ask\": {\"needed\": {\"actor\": \"guest-${number}\"}}, "
+              "\"self\": {\"needed\": {\"actor\": \"one\"}}}}, \"on\": {\"ok\": \"done\"}},"
+              "\"done\": {\"quit\": {}}}}}");
     const struct ledger_call call = {"one", 1, 1};
     struct world *world = world_new(job, 1, 1);
     struct ledger_order order;
@@ -236,12 +237,16 @@ static void test_needed(void **state)
         ledger_point(world->ledger, &call, guest + 1, "ask", guest, 2);
         assert_true(take_point(world->ledger, LEDGER_POINT, &order));
         assert_int_equal(order.what.kind, JOB_NEEDED);
-        assert_int_equal(order.number, guest == 0);
+        assert_int_equal(order.number, guest == 0 ? LEDGER_NEED_LATER : LEDGER_NEED_NONE);
         ledger_order_free(&order);
         const struct ledger_outcome ok = {.outcome = JOB_OK};
         ledger_point_outcome(world->ledger, &call, guest + 1, &ok, 3);
     }
-    ledger_point(world->ledger, &call, 3, "ask", 2, 4);
+    ledger_point(world->ledger, &call, 3, "self", -1, 4);
+    assert_true(take_point(world->ledger, LEDGER_POINT, &order));
+    assert_int_equal(order.number, LEDGER_NEED_NOW);
+    ledger_order_free(&order);
+    ledger_point(world->ledger, &call, 4, "ask", 2, 4);
     assert_true(take_point(world->ledger, LEDGER_REFUSE, &order));
     ledger_order_free(&order);
     world_end(world);
