@@ -24,8 +24,9 @@
  *   - On success (0 or a positive code) each output holds a new reference owned by the caller.
  *     On failure (negative) no output is set but to NULL, and nothing is leaked.
  *   - Arguments are borrowed for the duration of the call and never changed.
- *   - The library prints nothing, has no globals, threads, clocks or I/O. A context may be used by
- *     one thread at a time; states and pictures may be shared between threads.
+ *   - The library prints nothing, has no globals, clocks or I/O, and no threads but those that a context was
+ *     given (xc_context_set_threads). A context may be used by one thread at a time; states and pictures may
+ *     be shared between threads.
  */
 #ifndef EXCAMERA_VP8_H
 #define EXCAMERA_VP8_H
@@ -83,6 +84,15 @@ XC_API void xc_context_free(struct xc_context *context); /* NULL is allowed */
  * new context uses the best that the CPU has; no result depends on it. XC_ERROR_ARGUMENT for a name that
  * is none of these, or that this CPU or build does not have. */
 XC_API int xc_context_set_cpu(struct xc_context *context, const char *level);
+
+#define XC_MAX_THREADS 64
+
+/* Lets calls on a context share their work among so many threads, [1, XC_MAX_THREADS], the caller's among them; a
+ * new context has 1. Others are started when they are first needed, have all signals blocked, sleep between calls and
+ * end with the context. No result depends on them: where the system gives fewer, or a picture is too small for so
+ * many, fewer do the same. xc_encode and xc_rebase_planned (and so xc_rebase) use them. A process that has forked must not use the contexts
+ * of before in its child. XC_ERROR_ARGUMENT for another number; on XC_ERROR_NO_MEMORY it is 1. */
+XC_API int xc_context_set_threads(struct xc_context *context, int threads);
 
 /* ---- Pictures ------------------------------------------------------------------------------ */
 

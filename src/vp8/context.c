@@ -16,6 +16,7 @@ struct xc_context *xc_context_new(void)
         return NULL;
     }
     xc_dsp_init(&context->dsp);
+    context->thread_count = 1;
     return context;
 }
 
@@ -30,10 +31,27 @@ int xc_context_set_cpu(struct xc_context *context, const char *level)
     return XC_ERROR_ARGUMENT;
 }
 
+int xc_context_set_threads(struct xc_context *context, int threads)
+{
+    if (threads < 1 || threads > XC_MAX_THREADS)
+        return XC_ERROR_ARGUMENT;
+    xc_threads_free(context->threads);
+    context->threads = NULL;
+    context->thread_count = 1;
+    if (threads == 1)
+        return XC_OK;
+    context->threads = xc_threads_new(threads);
+    if (!context->threads)
+        return XC_ERROR_NO_MEMORY;
+    context->thread_count = threads;
+    return XC_OK;
+}
+
 void xc_context_free(struct xc_context *context)
 {
     if (!context)
         return;
+    xc_threads_free(context->threads);
     xc_encoder_free(context->encoder);
     xc_picture_spare_close(context->spare);
     free(context->map.info);

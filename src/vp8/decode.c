@@ -105,7 +105,7 @@ int xc_decode(struct xc_context *context, const struct xc_state *before, const u
     if (!picture)
         return XC_ERROR_NO_MEMORY;
     struct canvas canvas;
-    xc_canvas_init(&canvas, context, before, header->version, picture);
+    xc_canvas_init(&canvas, &context->dsp, before, header->version, picture, context->line);
     decode_rows(context, before, &canvas, &partitions);
     *after = xc_state_after(before, header, &context->map, picture);
     if (!*after) {

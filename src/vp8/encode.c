@@ -2,12 +2,10 @@
 #include <string.h>
 
 #include "vp8/activity.h"
-#include "vp8/encoder.h"
+#include "vp8/code_rows.h"
 #include "vp8/finish.h"
 #include "vp8/modes.h"
 #include "vp8/modes_write.h"
-#include "vp8/residue.h"
-#include "vp8/search.h"
 
 #define ALL_REFERENCES ((1u << XC_REFERENCES) - 1)
 
@@ -86,21 +84,6 @@ static void start_header(const struct xc_state *given, const struct xc_picture *
         start_inter_frame(given, parameters, header);
 }
 
-static void code_macroblocks(struct encoder *encoder, const struct search *search)
-{
-    struct xc_context *context = encoder->context;
-    memset(context->above, 0, (size_t)encoder->map->columns * sizeof *context->above);
-    for (int row = 0; row < encoder->map->rows; row++) {
-        struct token_context left = {0};
-        for (int column = 0; column < encoder->map->columns; column++) {
-            xc_search_macroblock(search, encoder, row, column, &context->above[column], &left);
-            xc_code_residue(encoder, row, column, &context->above[column], &left);
-        }
-        xc_canvas_keep_line(&encoder->canvas, row);
-        encoder->tokens->row_end[row] = encoder->tokens->decisions.size;
-    }
-}
-
 int xc_encode(struct xc_context *context, const struct xc_state *given,
               const struct xc_picture *picture, const struct xc_encode_parameters *parameters,
               struct xc_buffer *frame, struct xc_state **after)
@@ -118,7 +101,7 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
     xc_inherit_segments(header, given ? given->segment_map : NULL, &context->map);
     struct encoder *encoder = xc_encoder_get(context);
     struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
-    if (!encoder || !made) {
+    if (!encoder || !made || !xc_encoder_clear_tokens(context, &encoder->tokens_memory)) {
         xc_picture_unref(made);
         return XC_ERROR_NO_MEMORY;
     }
@@ -138,7 +121,7 @@ int xc_encode(struct xc_context *context, const struct xc_state *given,
                                       .picture = made});
     xc_search_start(&search, encoder, &expected, header->key_frame ? 0 : references,
                     parameters->effort);
-    code_macroblocks(encoder, &search);
+    xc_code_rows(encoder, &search);
     xc_list_modes(header, &context->map, &encoder->modes_memory);
     result = xc_finish_frame(encoder, given, after);
     return result < 0 ? result : xc_write_finished(encoder, frame, after);

@@ -3,14 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vp8/wavefront.h"
+
 void xc_encoder_free(struct encoder *encoder)
 {
     if (!encoder)
         return;
     free(encoder->lambda_memory);
-    free(encoder->tokens_memory.row_end);
     xc_decisions_free(&encoder->modes_memory);
-    xc_decisions_free(&encoder->tokens_memory.decisions);
+    xc_token_list_free(&encoder->tokens_memory);
     xc_picture_unref(encoder->trial);
     free(encoder);
 }
@@ -20,11 +21,9 @@ static bool grow(struct encoder *encoder, size_t size)
     if (size <= encoder->capacity)
         return true;
     free(encoder->lambda_memory);
-    free(encoder->tokens_memory.row_end);
     encoder->capacity = 0;
     encoder->lambda_memory = malloc(size * sizeof *encoder->lambda_memory);
-    encoder->tokens_memory.row_end = malloc(size * sizeof *encoder->tokens_memory.row_end);
-    if (!encoder->lambda_memory || !encoder->tokens_memory.row_end)
+    if (!encoder->lambda_memory)
         return false;
     encoder->capacity = size;
     return true;
@@ -53,6 +52,13 @@ struct encoder *xc_encoder_get(struct xc_context *context)
     return context->encoder;
 }
 
+bool xc_encoder_clear_tokens(const struct xc_context *context, struct token_list *tokens)
+{
+    const struct mb_map *map = &context->map;
+    int threads = xc_wavefront_threads(context->thread_count, map->rows, map->columns);
+    return xc_token_list_start(tokens, map->rows, threads);
+}
+
 void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
                       const struct coding *coding)
 {
@@ -61,8 +67,8 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     encoder->header = &context->header;
     encoder->map = coding->map;
     encoder->lambda = coding->lambda;
-    xc_canvas_init(&encoder->canvas, context, coding->before, context->header.version,
-                   coding->picture);
+    xc_canvas_init(&encoder->canvas, &context->dsp, coding->before, context->header.version,
+                   coding->picture, NULL);
     for (int i = 0; i < SEGMENTS; i++) {
         xc_steps_init(&encoder->steps[i], encoder->header, i);
         xc_quantizers_init(&encoder->quantizers[i], &encoder->steps[i]);
@@ -71,5 +77,4 @@ void xc_encoder_start(struct encoder *encoder, struct xc_context *context,
     xc_mv_costs_init(&encoder->mv_costs, coding->expected->mv);
     encoder->modes = coding->modes;
     encoder->tokens = coding->tokens;
-    xc_decisions_clear(&encoder->tokens->decisions);
 }

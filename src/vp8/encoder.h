@@ -8,10 +8,10 @@
 
 #include "vp8/context.h"
 #include "vp8/cost.h"
-#include "vp8/frame_write.h"
 #include "vp8/predict.h"
 #include "vp8/quantize.h"
 #include "vp8/steps.h"
+#include "vp8/token_list.h"
 
 struct encoder {
     /* Allocated once a size. */
@@ -35,15 +35,18 @@ struct encoder {
     /* By the probabilities that are expected to hold for the frame. */
     struct xc_token_costs token_costs;
     struct xc_mv_costs mv_costs;
-    const struct decision_list *modes;   /* of all macroblocks, see modes_write.h */
-    struct token_list *tokens;           /* of the macroblocks whose residue is coded */
-    struct mb_coefficients coefficients; /* of one macroblock */
+    const struct decision_list *modes; /* of all macroblocks, see modes_write.h */
+    struct token_list *tokens;         /* of the macroblocks whose residue is coded */
 };
 
 /* The context's encoder, made when it is first needed, with room for context->map. NULL when out of
  * memory. */
 struct encoder *xc_encoder_get(struct xc_context *context);
 void xc_encoder_free(struct encoder *encoder); /* NULL is allowed */
+
+/* Empties a list of tokens for a frame of context->map's size, with a part for each thread that will code it. False
+ * when out of memory. */
+bool xc_encoder_clear_tokens(const struct xc_context *context, struct token_list *tokens);
 
 /* A frame to be coded. */
 struct coding {
@@ -52,7 +55,7 @@ struct coding {
     struct mb_map *map;
     const uint32_t *lambda;               /* see activity.h */
     const struct decision_list *modes;    /* to be complete when the frame is finished */
-    struct token_list *tokens;            /* to be listed */
+    struct token_list *tokens;            /* to be listed: xc_encoder_clear_tokens() */
     const struct probabilities *expected; /* that rates are taken from */
     struct xc_picture *picture;           /* to be made */
 };

@@ -3,6 +3,7 @@
 
 #include "vp8/finish.h"
 #include "vp8/loopfilter.h"
+#include "vp8/wavefront.h"
 
 #define MAX_LEVEL 63
 
@@ -32,20 +33,38 @@ static uint64_t row_error(const struct xc_dsp *dsp, const struct xc_picture *a,
     return sum;
 }
 
+/* A frame's filter, tried or for good. */
+struct filtering {
+    struct encoder *encoder;
+    struct filter_plan plan;
+    int step;                     /* between sampled rows */
+    uint64_t error[SAMPLED_ROWS]; /* of each */
+};
+
+static void try_row(void *data, int index)
+{
+    struct filtering *filtering = data;
+    const struct encoder *encoder = filtering->encoder;
+    const struct xc_dsp *dsp = encoder->canvas.dsp;
+    int row = filtering->step / 2 + index * filtering->step;
+    copy_row(encoder->canvas.picture, row, encoder->trial);
+    xc_filter_luma_row(dsp, &filtering->plan, encoder->map, row, encoder->trial);
+    filtering->error[index] = row_error(dsp, encoder->source, encoder->trial, row);
+}
+
 /* The luma error that a level leaves on the sampled rows. */
 static uint64_t error_at(struct encoder *encoder, int level)
 {
-    const struct xc_dsp *dsp = encoder->canvas.dsp;
-    struct filter_plan plan;
+    int rows = encoder->map->rows, step = (rows + SAMPLED_ROWS - 1) / SAMPLED_ROWS;
+    int samples = (rows - step / 2 + step - 1) / step;
+    struct filtering filtering = {.encoder = encoder, .step = step};
     uint64_t sum = 0;
-    int step = (encoder->map->rows + SAMPLED_ROWS - 1) / SAMPLED_ROWS;
     encoder->header->filter_level = (uint8_t)level;
-    xc_filter_plan(encoder->header, &plan);
-    for (int row = step / 2; row < encoder->map->rows; row += step) {
-        copy_row(encoder->canvas.picture, row, encoder->trial);
-        xc_filter_luma_row(dsp, &plan, encoder->map, row, encoder->trial);
-        sum += row_error(dsp, encoder->source, encoder->trial, row);
-    }
+    xc_filter_plan(encoder->header, &filtering.plan);
+    /* What is tried on rows that touch overlaps. */
+    xc_threads_each(step > 1 ? encoder->context->threads : NULL, samples, try_row, &filtering);
+    for (int i = 0; i < samples; i++)
+        sum += filtering.error[i];
     return sum;
 }
 
@@ -76,13 +95,21 @@ static int best_level(struct encoder *encoder)
     return best;
 }
 
+static void filter_stretch(void *data, int thread, int row, int begin, int end)
+{
+    const struct filtering *filtering = data;
+    const struct canvas *canvas = &filtering->encoder->canvas;
+    xc_filter_columns(canvas->dsp, &filtering->plan, filtering->encoder->map, row, begin, end,
+                      canvas->picture);
+}
+
 void xc_choose_filter(struct encoder *encoder)
 {
-    struct xc_picture *picture = encoder->canvas.picture;
-    struct filter_plan plan;
+    const struct mb_map *map = encoder->map;
+    struct filtering filtering = {.encoder = encoder};
     encoder->header->filter_level = (uint8_t)best_level(encoder);
-    xc_filter_plan(encoder->header, &plan);
-    for (int row = 0; row < encoder->map->rows; row++)
-        xc_filter_row(encoder->canvas.dsp, &plan, encoder->map, row, picture);
-    xc_picture_extend_borders(picture);
+    xc_filter_plan(encoder->header, &filtering.plan);
+    xc_wavefront(encoder->context->threads, encoder->tokens->parts, map->rows, map->columns,
+                 filter_stretch, &filtering);
+    xc_picture_extend_borders(encoder->canvas.picture);
 }

@@ -1,5 +1,6 @@
 #include "vp8/finish.h"
 
+#include "vp8/frame_write.h"
 #include "vp8/succession.h"
 
 int xc_finish_frame(struct encoder *encoder, const struct xc_state *before, struct xc_state **after)

@@ -36,13 +36,11 @@ static void write_tokens(const struct frame_header *header, int rows,
                          struct bool_writer *writers)
 {
     int mask = (1 << header->log2_partitions) - 1;
-    size_t begin = 0;
-    for (int row = 0; row < rows; row++) {
-        size_t end = tokens->row_end[row];
-        if (end > begin) /* a list without entries has no memory */
-            xc_write_decisions(&writers[row & mask], probability, tokens->decisions.entry + begin,
-                               end - begin);
-        begin = end;
+    for (int i = 0; i < rows; i++) {
+        const struct token_row *row = &tokens->row[i];
+        if (row->end > row->begin) /* a list without entries has no memory */
+            xc_write_decisions(&writers[i & mask], probability,
+                               tokens->part[row->part].entry + row->begin, row->end - row->begin);
     }
 }
 
@@ -98,7 +96,7 @@ int xc_write_frame(const struct frame_header *header, const struct mb_map *map,
                    struct xc_buffer *frame)
 {
     uint8_t probability[SLOTS];
-    if (modes->failed || tokens->decisions.failed)
+    if (modes->failed || xc_token_list_failed(tokens))
         return XC_ERROR_NO_MEMORY;
     xc_slot_probabilities(header, probability);
     int result = write_first_partition(header, map, modes, probability, frame);

@@ -2,16 +2,10 @@
 #ifndef VP8_FRAME_WRITE_H
 #define VP8_FRAME_WRITE_H
 
-#include "vp8/decisions.h"
+#include "vp8/token_list.h"
 
 /* Largest first partition: its size has 19 bits in the frame tag (RFC 6386 section 9.1). */
 #define MAX_FIRST_PARTITION ((1u << 19) - 1)
-
-/* The tokens of the macroblocks that have any. */
-struct token_list {
-    struct decision_list decisions;
-    size_t *row_end; /* [rows]: where those of a row of macroblocks end */
-};
 
 /* Overwrites `frame`. `modes` are the decisions of xc_list_modes.
  * XC_ERROR_NO_MEMORY, also where a list is incomplete; or XC_ERROR_SIZE where a partition grows beyond what the

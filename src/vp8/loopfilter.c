@@ -89,12 +89,13 @@ void xc_filter_plan(const struct frame_header *header, struct filter_plan *plan)
     }
 }
 
-static void filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
-                       const struct mb_map *map, int row, bool chroma, struct xc_picture *picture)
+static void filter_columns(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                           const struct mb_map *map, int row, int begin, int end, bool chroma,
+                           struct xc_picture *picture)
 {
     if (!plan->enabled)
         return;
-    for (int column = 0; column < map->columns; column++) {
+    for (int column = begin; column < end; column++) {
         const struct mb_info *info = mb_at(map, row, column);
         int level = plan->level[info->segment][info->reference][mode_delta_index(info->y_mode)];
         if (level == 0)
@@ -120,11 +121,18 @@ static void filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
 void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
                    const struct mb_map *map, int row, struct xc_picture *picture)
 {
-    filter_row(dsp, plan, map, row, true, picture);
+    filter_columns(dsp, plan, map, row, 0, map->columns, true, picture);
+}
+
+void xc_filter_columns(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                       const struct mb_map *map, int row, int begin, int end,
+                       struct xc_picture *picture)
+{
+    filter_columns(dsp, plan, map, row, begin, end, true, picture);
 }
 
 void xc_filter_luma_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
                         const struct mb_map *map, int row, struct xc_picture *picture)
 {
-    filter_row(dsp, plan, map, row, false, picture);
+    filter_columns(dsp, plan, map, row, 0, map->columns, false, picture);
 }

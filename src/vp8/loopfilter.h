@@ -20,6 +20,11 @@ void xc_filter_plan(const struct frame_header *header, struct filter_plan *plan)
  * every macroblock's `skip` must say whether it really has no coefficients. */
 void xc_filter_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
                    const struct mb_map *map, int row, struct xc_picture *picture);
+/* The same of the columns from `begin` on up to `end`. What lies before them is filtered, and of the row above one
+ * macroblock more, if there is one. */
+void xc_filter_columns(const struct xc_dsp *dsp, const struct filter_plan *plan,
+                       const struct mb_map *map, int row, int begin, int end,
+                       struct xc_picture *picture);
 /* The same for luma alone. */
 void xc_filter_luma_row(const struct xc_dsp *dsp, const struct filter_plan *plan,
                         const struct mb_map *map, int row, struct xc_picture *picture);

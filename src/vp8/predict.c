@@ -8,20 +8,29 @@
 
 /* ---- The canvas ---------------------------------------------------------------------------- */
 
-void xc_canvas_init(struct canvas *canvas, struct xc_context *context,
-                    const struct xc_state *before, int version, struct xc_picture *picture)
+/* The samples above a row of macroblocks. */
+static uint8_t *line_above(const struct canvas *canvas, int plane, int row)
+{
+    const struct xc_picture *picture = canvas->picture;
+    if (canvas->line)
+        return canvas->line[plane];
+    return picture->plane[plane] + ((plane == 0 ? 16 : 8) * row - 1) * picture->stride[plane];
+}
+
+void xc_canvas_init(struct canvas *canvas, const struct xc_dsp *dsp, const struct xc_state *before,
+                    int version, struct xc_picture *picture, uint8_t *const *line)
 {
     *canvas = (struct canvas){
-        .dsp = &context->dsp,
+        .dsp = dsp,
         .picture = picture,
-        .line = context->line,
-        .inter = version == 0 ? context->dsp.six_tap : context->dsp.bilinear,
+        .line = line,
+        .inter = version == 0 ? dsp->six_tap : dsp->bilinear,
         .chroma_mask = version == 3 ? ~7 : ~0,
     };
     for (int i = 0; before && i < XC_REFERENCES; i++)
         canvas->reference[i + 1] = before->picture[i];
     for (int i = 0; i < 3; i++)
-        memset(canvas->line[i] - 1, ABOVE_SAMPLE, (size_t)picture->plane_width[i] + 1 + 4);
+        memset(line_above(canvas, i, 0) - 1, ABOVE_SAMPLE, (size_t)picture->plane_width[i] + 1 + 4);
 }
 
 void xc_canvas_keep_line(const struct canvas *canvas, int row)
@@ -34,6 +43,20 @@ void xc_canvas_keep_line(const struct canvas *canvas, int row)
                (size_t)width);
         line[-1] = LEFT_SAMPLE;
         memset(line + width, line[width - 1], 4);
+    }
+}
+
+void xc_canvas_begin_row(const struct canvas *canvas, int row)
+{
+    for (int i = 0; i < 3; i++)
+        line_above(canvas, i, row + 1)[-1] = LEFT_SAMPLE;
+}
+
+void xc_canvas_end_row(const struct canvas *canvas, int row)
+{
+    for (int i = 0; i < 3; i++) {
+        uint8_t *end = line_above(canvas, i, row + 1) + canvas->picture->plane_width[i];
+        memset(end, end[-1], 4);
     }
 }
 
@@ -68,7 +91,7 @@ void xc_predict_intra(const struct canvas *canvas, int plane, int mode, int row,
                       uint8_t *to, ptrdiff_t stride)
 {
     int size = plane == 0 ? 16 : 8;
-    const uint8_t *above = canvas->line[plane] + column * size;
+    const uint8_t *above = line_above(canvas, plane, row) + column * size;
     uint8_t left[16];
     left_column(canvas->picture, plane, column * size, row * size, size, left);
     switch (mode) {
@@ -92,7 +115,7 @@ void xc_intra4x4_edge(const struct canvas *canvas, int row, int column, int bloc
 {
     const struct xc_picture *picture = canvas->picture;
     int x = 16 * column + 4 * (block & 3), y = 16 * row + 4 * (block >> 2);
-    const uint8_t *line = canvas->line[0] + x;
+    const uint8_t *line = line_above(canvas, 0, row) + x;
     const uint8_t *above = block > 3 ? picture->plane[0] + (y - 1) * picture->stride[0] + x : line;
     uint8_t left[4];
     left_column(picture, 0, x, y, 4, left);

@@ -8,19 +8,24 @@
 struct canvas {
     const struct xc_dsp *dsp;
     struct xc_picture *picture; /* the current row of macroblocks is not yet loop-filtered */
-    uint8_t *const *line;       /* as in struct xc_context */
+    uint8_t *const *line; /* as in struct xc_context; NULL where all of the picture is unfiltered */
     const struct xc_picture *reference[4]; /* by enum mb_reference; [REF_INTRA] is NULL */
     predict_inter *const *inter;           /* six-tap or bilinear kernels */
     int chroma_mask;                       /* clears the fraction of chroma vectors in profile 3 */
 };
 
 /* `before` may be NULL where no macroblock refers to it. Prepares the line above the first row. */
-void xc_canvas_init(struct canvas *canvas, struct xc_context *context,
-                    const struct xc_state *before, int version, struct xc_picture *picture);
+void xc_canvas_init(struct canvas *canvas, const struct xc_dsp *dsp, const struct xc_state *before,
+                    int version, struct xc_picture *picture, uint8_t *const *line);
 
-/* Keeps the last row of samples of a reconstructed row of macroblocks for the row below. To be
- * called before the row is loop-filtered. */
+/* Keeps the last row of samples of a reconstructed row of macroblocks for the row below, where the canvas has lines
+ * for that. To be called before the row is loop-filtered. */
 void xc_canvas_keep_line(const struct canvas *canvas, int row);
+
+/* Where it has none: to be called before a row's first macroblock and behind its last one. They put into the
+ * picture's border what the row below takes to lie beyond the ends of this one. */
+void xc_canvas_begin_row(const struct canvas *canvas, int row);
+void xc_canvas_end_row(const struct canvas *canvas, int row);
 
 /* Where a macroblock's samples go; strides in samples. */
 struct mb_target {

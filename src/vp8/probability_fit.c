@@ -37,12 +37,14 @@ static bool update_if_worth(const uint32_t count[2], uint8_t candidate, int widt
 static void fit_coefficients(struct encoder *encoder)
 {
     struct frame_header *header = encoder->header;
-    const uint32_t(*count)[2] = encoder->tokens->decisions.count + SLOT_COEFFICIENT;
     const uint8_t *likely = &xc_coefficient_update_probabilities[0][0][0][0];
     uint8_t *now = &header->now.probabilities.coefficient[0][0][0][0];
     bool *update = &header->coefficient_update[0][0][0][0];
-    for (size_t i = 0; i < sizeof(coefficient_probabilities); i++)
-        update[i] = update_if_worth(count[i], fitted(count[i]), 8, likely[i], &now[i]);
+    for (size_t i = 0; i < sizeof(coefficient_probabilities); i++) {
+        uint32_t count[2];
+        xc_token_list_count(encoder->tokens, SLOT_COEFFICIENT + (int)i, count);
+        update[i] = update_if_worth(count, fitted(count), 8, likely[i], &now[i]);
+    }
 }
 
 /* Modes' probabilities are sent all together or not at all. */

@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "vp8/activity.h"
-#include "vp8/encoder.h"
+#include "vp8/code_rows.h"
 #include "vp8/finish.h"
+#include "vp8/frame_write.h"
 #include "vp8/modes.h"
 #include "vp8/modes_write.h"
 #include "vp8/parse.h"
-#include "vp8/residue.h"
 
 struct xc_plan {
     /* The original's, with the quantizer of the new frame. Its probabilities tell best what tokens will cost. */
@@ -98,14 +98,9 @@ int xc_plan_rebase(struct xc_context *context, const struct xc_picture *picture,
         return result;
     size_t macroblocks = (size_t)parsed.map.rows * (size_t)parsed.map.columns;
     struct kept_plan *kept = calloc(1, sizeof *kept + macroblocks * sizeof kept->lambda[0]);
-    size_t *row_end = malloc((size_t)parsed.map.rows * sizeof *row_end);
-    if (!kept || !row_end) {
-        free(kept);
-        free(row_end);
+    if (!kept)
         return XC_ERROR_NO_MEMORY;
-    }
     kept->plan = parsed;
-    kept->tokens.row_end = row_end;
     complete_plan(context, parameters, &kept->plan, kept->lambda, &kept->modes, &kept->tokens);
     xc_picture_ref(picture);
     xc_context_yield_map(context);
@@ -120,8 +115,7 @@ void xc_plan_free(struct xc_plan *plan)
         return;
     xc_picture_unref((struct xc_picture *)plan->picture);
     xc_decisions_free(&kept->modes);
-    xc_decisions_free(&kept->tokens.decisions);
-    free(kept->tokens.row_end);
+    xc_token_list_free(&kept->tokens);
     free(plan->map.info);
     free(kept);
 }
@@ -211,19 +205,6 @@ static void adapt_header(const struct xc_state *onto, bool refresh_all, struct f
 
 /* ---- The frame ----------------------------------------------------------------------------- */
 
-static void code_macroblocks(struct encoder *encoder)
-{
-    struct xc_context *context = encoder->context;
-    memset(context->above, 0, (size_t)encoder->map->columns * sizeof *context->above);
-    for (int row = 0; row < encoder->map->rows; row++) {
-        struct token_context left = {0};
-        for (int column = 0; column < encoder->map->columns; column++)
-            xc_code_residue(encoder, row, column, &context->above[column], &left);
-        xc_canvas_keep_line(&encoder->canvas, row);
-        encoder->tokens->row_end[row] = encoder->tokens->decisions.size;
-    }
-}
-
 static int check_state(const struct xc_state *onto, const struct xc_picture *picture)
 {
     if (!xc_state_has_pictures(onto))
@@ -247,7 +228,7 @@ int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, s
     adapt_header(onto, plan->refresh_all, &context->header, &plan->map);
     struct encoder *encoder = xc_encoder_get(context);
     struct xc_picture *made = xc_picture_take(context->spare, picture->width, picture->height);
-    if (!encoder || !made) {
+    if (!encoder || !made || !xc_encoder_clear_tokens(context, plan->tokens)) {
         xc_picture_unref(made);
         return XC_ERROR_NO_MEMORY;
     }
@@ -260,7 +241,7 @@ int xc_rebase_planned(struct xc_context *context, const struct xc_state *onto, s
                                       .tokens = plan->tokens,
                                       .expected = &plan->header.now.probabilities,
                                       .picture = made});
-    code_macroblocks(encoder);
+    xc_code_rows(encoder, NULL);
     result = xc_finish_frame(encoder, onto, after);
     plan->made = context->header;
     return result;

@@ -12,7 +12,7 @@
 
 /* A macroblock while its residue is coded. */
 struct work {
-    struct encoder *encoder;
+    const struct encoder *encoder;
     struct mb_info *info;
     struct mb_coefficients *coefficients;
     const struct xc_quantizers *quantizers;
@@ -233,15 +233,17 @@ static bool code_blocks(struct work *work, struct token_context *above, struct t
     return any_coefficient(work->coefficients) && (b_pred || !better_skipped(work));
 }
 
-void xc_code_residue(struct encoder *encoder, int row, int column, struct token_context *above,
-                     struct token_context *left)
+void xc_code_residue(const struct encoder *encoder, int row, int column,
+                     struct token_context *above, struct token_context *left,
+                     struct decision_list *tokens)
 {
+    struct mb_coefficients coefficients;
     struct token_context above_before = *above, left_before = *left;
     int index = row * encoder->map->columns + column;
     struct work work = {
         .encoder = encoder,
         .info = mb_at(encoder->map, row, column),
-        .coefficients = &encoder->coefficients,
+        .coefficients = &coefficients,
         .source = xc_picture_target(encoder->source, row, column),
         .to = xc_picture_target(encoder->canvas.picture, row, column),
         .lambda = encoder->lambda[index],
@@ -257,8 +259,8 @@ void xc_code_residue(struct encoder *encoder, int row, int column, struct token_
         xc_clear_token_context(has_y2(work.info), above, left);
     } else {
         /* The same contexts again: they end as they have. */
-        xc_list_coefficients(&encoder->tokens->decisions, has_y2(work.info), &above_before,
-                             &left_before, work.coefficients);
+        xc_list_coefficients(tokens, has_y2(work.info), &above_before, &left_before,
+                             work.coefficients);
     }
     reconstruct(&work);
 }

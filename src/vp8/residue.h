@@ -7,9 +7,11 @@
 /*
  * Predicts the macroblock, codes what the prediction lacks of the source by rate and distortion, and
  * reconstructs it in encoder->canvas.picture. Sets its coefficients, and `skip` where there are none.
- * `above` and `left` are the contexts before the macroblock's tokens, and become those behind.
+ * `above` and `left` are the contexts before the macroblock's tokens, and become those behind; the tokens are
+ * appended to `tokens`.
  */
-void xc_code_residue(struct encoder *encoder, int row, int column, struct token_context *above,
-                     struct token_context *left);
+void xc_code_residue(const struct encoder *encoder, int row, int column,
+                     struct token_context *above, struct token_context *left,
+                     struct decision_list *tokens);
 
 #endif

@@ -21,7 +21,7 @@ ROOMS = {
     "cli": ["util", "net", "store", "engine", "mu", "media", "encode"],
 }
 # All that the codec may use of the system.
-CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
+CODEC_HEADERS = ["assert.h", "endian.h", "errno.h", "inttypes.h", "limits.h", "math.h", "pthread.h", "signal.h", "stdalign.h",
                  "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h",
                  "xxhash.h"]
 KERNEL_HEADERS = ["arm_neon.h", "cpuid.h", "immintrin.h", "sys/auxv.h"]
