@@ -1,6 +1,5 @@
 /* `excamera encode`: a film in, a film out. */
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "encode/plan.h"
 #include "encode/vpx_encoder.h"
 #include "store/store.h"
+#include "util/cores.h"
 
 enum option_id {
     OPTION_CPU_USED = 256,
@@ -224,12 +224,6 @@ static bool take_option(int id, struct command_line *line)
     }
 }
 
-static int count_cores(void)
-{
-    cpu_set_t cores;
-    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-}
-
 static bool complain(const char *text)
 {
     fprintf(stderr, "excamera encode: %s; --help says more\n", text);
@@ -280,7 +274,7 @@ static void on_progress(void *opaque, const struct encode_progress *now)
 static void share_out(struct command_line *line)
 {
     struct encode_options *encode = &line->encode;
-    int jobs = line->jobs > 0 ? line->jobs : count_cores();
+    int jobs = line->jobs > 0 ? line->jobs : cores_count();
     if (line->access.host != NULL)
         return;
     if (encode->workers == 0)

@@ -13,6 +13,7 @@
 #include "encode/tasks.h"
 #include "media/y4m.h"
 #include "util/await.h"
+#include "util/cores.h"
 
 /* How much is held of frames that cannot be rebased yet, or that are to be written later. A chain's processes all
  * wait with that. */
@@ -36,6 +37,20 @@ struct rechain {
     bool hidden;
 };
 
+/*
+ * As many threads as there are cores, also where each core has a task of its own: what a chain's task does while its
+ * state is there, everybody behind it waits for, and it is short beside what else the cores have to do. Threads share its
+ * work evenly, so that it gets on where any core is free, and take little more CPU time than one.
+ */
+static int use_cores(struct rechain *chain, struct error *error)
+{
+    int cores = cores_count();
+    int threads = cores < XC_MAX_THREADS ? cores : XC_MAX_THREADS;
+    return xc_context_set_threads(chain->context, threads) == XC_OK
+               ? 0
+               : error_set(error, -ENOMEM, "out of memory");
+}
+
 /* Reads all but the state. */
 static int open_rechain(struct rechain *chain, const struct task_options *options,
                         struct error *error)
@@ -44,7 +59,9 @@ static int open_rechain(struct rechain *chain, const struct task_options *option
     chain->context = xc_context_new();
     if (chain->context == NULL)
         return error_set(error, -ENOMEM, "out of memory");
-    int code = files_read_chunk(options->chunk, &chain->chunk, error);
+    int code = use_cores(chain, error);
+    if (code >= 0)
+        code = files_read_chunk(options->chunk, &chain->chunk, error);
     if (code < 0)
         return code;
     chain->out.header = chain->chunk.header;
