@@ -138,6 +138,7 @@ struct attempt {
     int64_t unknown_since; /* what it is to get has not been heard of since; 0: it has */
     int64_t get_again_at;  /* 0: nothing is put off */
     char *point_failure;   /* why a point of the run at hand ended badly; NULL: none did */
+    bool point_lost;       /* because what it was to bring is lost, and will be made again */
     struct wait wait[WAITS];
 };
 

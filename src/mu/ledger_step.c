@@ -186,6 +186,7 @@ static void clear_request(struct ledger *ledger, struct attempt *attempt)
     machine_request_free(&attempt->what);
     free(attempt->point_failure);
     attempt->point_failure = NULL;
+    attempt->point_lost = false;
     memset(attempt->wait, 0, sizeof attempt->wait);
     attempt->point = 0;
     attempt->asked_at = attempt->waited = attempt->get_again_at = 0;
@@ -310,14 +311,21 @@ static void attempt_failed(struct ledger *ledger, struct attempt *attempt,
     ledger_attempt_end(ledger, attempt, true);
 }
 
-/* What was to be there is not: it is made again, and asked for again. */
-static bool ask_again(struct ledger *ledger, struct attempt *attempt)
+/* What was to be there is not: it is made again. */
+static bool is_lost(struct ledger *ledger, struct item *item)
 {
-    struct item *item = attempt->wait[WAIT_REQUEST].item;
     if (item == NULL || item->status != ITEM_DURABLE || item->losses >= LOSSES)
         return false;
-    struct error error = {0};
     ledger_item_lost(ledger, item);
+    return true;
+}
+
+/* And asked for again, also where a command had done so at a point, which it has not survived. */
+static bool ask_again(struct ledger *ledger, struct attempt *attempt)
+{
+    struct error error = {0};
+    if (!attempt->point_lost && !is_lost(ledger, attempt->wait[WAIT_REQUEST].item))
+        return false;
     ledger_attempt_advance(ledger, attempt, MACHINE_REQUEST, &error);
     return true;
 }
@@ -565,8 +573,8 @@ void ledger_point_outcome(struct ledger *ledger, const struct ledger_call *call,
     struct item *item = attempt->wait[WAIT_POINT].item;
     if (outcome->outcome == JOB_OK && !lacks_identity(&attempt->point_what, outcome))
         enter_result(ledger, attempt, &attempt->point_what, outcome->identity);
-    else if (item != NULL && item->status == ITEM_DURABLE && !outcome->cancelled)
-        ledger_item_lost(ledger, item);
+    else if (!outcome->cancelled)
+        attempt->point_lost = is_lost(ledger, item);
     if (outcome->outcome != JOB_OK && !outcome->cancelled)
         remember_point_failure(attempt, outcome);
     end_point(ledger, attempt);

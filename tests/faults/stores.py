@@ -70,6 +70,27 @@ class ReadOnly(Faults):
         self.assert_film(job)
 
 
+class Lost(Faults):
+    """Copies of messages that vanish while nobody looks: their senders run again, and those that these need."""
+
+    def lose_at(self, step, workers):
+        job = self.job(workers=workers).start()
+        job.wait_for_transitions(step)
+        job.end()
+        for path in (job.store / "objects" / "messages").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        job.start()
+        self.assert_film(job)
+        self.assertLess(len(job.transitions()), 3 * self.steps, job.tail())
+
+    def test_messages(self):
+        for step, workers in {QUICK: [], NORMAL: [(150, 5)], ALL: [(step, workers) for workers in (1, 5)
+                                                                  for step in range(10, self.steps, 20)]}[LEVEL]:
+            with self.subTest(step=step, workers=workers):
+                self.lose_at(step, workers)
+
+
 class Full(Faults):
     def full(self, part, size, surely=False):
         """`part` of the store's folder is a disk of its own, which is too small at first."""

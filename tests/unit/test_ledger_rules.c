@@ -346,6 +346,38 @@ static void kept_when_the_command_ends(void **state)
     desk_free(desk);
 }
 
+/* The command at `run` asks for its message, which comes or not. */
+static void hear(struct desk *desk, const struct ledger_order *run, enum job_outcome how)
+{
+    const struct ledger_call call = desk_call(run);
+    const struct ledger_identity identity = desk_identity("m");
+    const struct ledger_outcome outcome = {
+        .outcome = how, .identity = &identity, .reason = "it is gone"};
+    ledger_point(desk->ledger, &call, 1, "m", -1, desk->now);
+    desk_take(desk, LEDGER_POINT, "b");
+    ledger_point_outcome(desk->ledger, &call, 1, &outcome, desk->now);
+}
+
+/* A command that has not had its message, since that is lost, is not to blame. */
+static void lost_at_a_point(void **state)
+{
+    struct desk *desk = desk_new(HEARS_AT_POINT, NULL);
+    desk_join(desk, 1);
+    for (int i = 0; i < 4; i++) {
+        struct ledger_order sent = desk_end(desk, "a", JOB_SEND, JOB_OK);
+        desk_store(desk, &sent);
+        desk_end(desk, "a", JOB_QUIT, JOB_OK);
+        struct ledger_order *run = desk_find(desk, LEDGER_REQUEST, "b");
+        assert_int_equal(run->attempt, 1);
+        hear(desk, run, i < 3 ? JOB_FAILED : JOB_OK);
+        desk_end(desk, "b", JOB_RUN, i < 3 ? JOB_FAILED : JOB_OK);
+        desk_assert_running(desk);
+    }
+    desk_end(desk, "b", JOB_QUIT, JOB_OK);
+    desk_take(desk, LEDGER_DONE, "b");
+    desk_free(desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +391,7 @@ int main(void)
         cmocka_unit_test(sent_by_a_worker_that_is_lost),
         cmocka_unit_test(lost_between_two_that_wait),
         cmocka_unit_test(kept_when_the_command_ends),
+        cmocka_unit_test(lost_at_a_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
