@@ -74,6 +74,11 @@ static int encode_inter(struct call *call)
                      &call->after);
 }
 
+static int set_threads(struct call *call)
+{
+    return xc_context_set_threads(call->context, 3);
+}
+
 static int new_picture(struct call *call)
 {
     struct xc_view view = xc_picture_view(call->film.picture[0]);
@@ -146,6 +151,7 @@ static void test_calls(void **state)
     check_call(call, rebase, 10);
     check_call(call, encode_key, 10);
     check_call(call, encode_inter, 10);
+    check_call(call, set_threads, 1);
 }
 
 /* A context that has grown for one size runs out of memory for a larger one, and goes on with both. */

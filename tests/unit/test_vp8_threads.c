@@ -1,4 +1,5 @@
 /* Threads of a context: whatever their number, the same bytes and states, at every shape of picture. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,6 +155,23 @@ static void test_encode(void **state)
     }
 }
 
+/* The system gives no thread a stack that is larger than all that can be addressed. */
+static void test_no_threads_to_be_had(void **state)
+{
+    pthread_attr_t usual, too_much;
+    struct film film;
+    film_draw(&film, 200, 150, 2, 1);
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_getattr_default_np(&too_much), 0);
+    assert_int_equal(pthread_attr_setstacksize(&too_much, (size_t)1 << 62), 0);
+    assert_int_equal(pthread_setattr_default_np(&too_much), 0);
+    check_encoded(&film, 4);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    film_free(&film);
+    pthread_attr_destroy(&usual);
+    pthread_attr_destroy(&too_much);
+}
+
 /* ---- One context ------------------------------------------------------------------------------- */
 
 /* Numbers that change between frames, and sizes with them. */
@@ -262,7 +280,7 @@ int main(void)
         cmocka_unit_test(test_rebase),          cmocka_unit_test(test_encode),
         cmocka_unit_test(test_changing_counts), cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_each_part_once),  cmocka_unit_test(test_wavefront),
-        cmocka_unit_test(test_useful_threads),
+        cmocka_unit_test(test_useful_threads),  cmocka_unit_test(test_no_threads_to_be_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
