@@ -17,17 +17,20 @@ int levels_index(int level)
     return index_of_level[level > LEVELS_MAX ? LEVELS_MAX : level];
 }
 
-/* Measured over films of slow and fast motion, at bits for equal SSIM: finer frames where a batch
- * and each of its chunks begin pay for themselves, since all others are predicted from them. A
- * stand-in is never seen, but modes searched against a finer picture stay good ones. */
-int levels_choose(int quality, enum level_frame frame)
+/* Measured over films of slow and fast motion, at bits for equal SSIM: finer frames where a batch and each of its
+ * chunks begin pay for themselves, since all others are predicted from them; much finer ones in pictures that stand
+ * still, where little is lost from one frame to the next. A stand-in is never seen and costs nothing, but the vectors
+ * and modes that were searched against it should suit the picture that takes its place: errors of its own led a slow
+ * pan astray. docs/performance.md has the figures. */
+int levels_choose(int quality, enum level_frame frame, bool still)
 {
     switch (frame) {
     case LEVEL_KEY:
+        return still ? quality * 3 / 20 : quality * 5 / 8;
     case LEVEL_STAND_IN:
-        return quality * 5 / 8;
+        return quality * 3 / 20;
     case LEVEL_FIRST:
-        return quality * 3 / 4;
+        return still ? quality / 2 : quality * 3 / 4;
     default:
         return quality;
     }

@@ -5,6 +5,8 @@
 #ifndef ENCODE_LEVELS_H
 #define ENCODE_LEVELS_H
 
+#include <stdbool.h>
+
 #define LEVELS_MAX 63
 #define LEVELS_DEFAULT 20
 
@@ -20,8 +22,9 @@ enum level_frame {
     LEVEL_INTER,    /* any other */
 };
 
-/* The plan: the level of a frame in a film of overall level `quality`; both in [0, LEVELS_MAX]. */
-int levels_choose(int quality, enum level_frame frame);
+/* The plan: the level of a frame in a film of overall level `quality`; both in [0, LEVELS_MAX]. `still` is what
+ * stillness.h says of the frame's chunk. */
+int levels_choose(int quality, enum level_frame frame, bool still);
 
 /* The quantizer index [0, 127] of a level, as libvpx translates it. */
 int levels_index(int level);

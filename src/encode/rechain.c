@@ -10,6 +10,7 @@
 
 #include "encode/files.h"
 #include "encode/levels.h"
+#include "encode/stillness.h"
 #include "encode/tasks.h"
 #include "media/y4m.h"
 #include "util/await.h"
@@ -191,14 +192,17 @@ static int encode_first(struct rechain *chain, struct error *error)
     struct xc_picture *picture = NULL;
     struct xc_state *original = NULL;
     struct xc_state *state = NULL;
-    int code = follow_original(chain, 0, &original, error);
+    bool still;
+    int code = stillness_of_chunk(chain->options->raw, &still, error);
+    if (code >= 0)
+        code = follow_original(chain, 0, &original, error);
     if (code < 0)
         return code;
     code = read_raw(chain, &picture, error);
     if (code < 0)
         goto fail;
     struct xc_encode_parameters parameters = {
-        .quantizer = levels_index(levels_choose(chain->options->quality, LEVEL_FIRST)),
+        .quantizer = levels_index(levels_choose(chain->options->quality, LEVEL_FIRST, still)),
         /* All three references of the state are one picture, or nearly so. */
         .references = XC_REFERENCE_BIT(XC_LAST),
         .refresh = XC_REFERENCE_BIT(XC_LAST) | XC_REFERENCE_BIT(XC_GOLDEN) |

@@ -9,6 +9,7 @@
 #include "encode/files.h"
 #include "encode/levels.h"
 #include "encode/segments.h"
+#include "encode/stillness.h"
 #include "encode/vpx_encoder.h"
 #include "media/input.h"
 #include "media/y4m.h"
@@ -101,15 +102,18 @@ static int encode_pictures(const struct task_options *options, struct y4m_reader
                            struct error *error)
 {
     struct xc_picture *picture;
-    int code;
+    bool still;
+    int code = stillness_of_chunk(options->raw, &still, error);
+    if (code < 0)
+        return code;
     while ((code = y4m_read(raw, &picture, error)) > 0) {
         enum level_frame kind = chunk->frames > 0   ? LEVEL_INTER
                                 : options->stand_in ? LEVEL_STAND_IN
                                                     : LEVEL_KEY;
         const uint8_t *data = NULL;
         size_t size = 0;
-        code = vpx_encoder_encode(encoder, picture, levels_choose(options->quality, kind), &data,
-                                  &size, error);
+        code = vpx_encoder_encode(encoder, picture, levels_choose(options->quality, kind, still),
+                                  &data, &size, error);
         xc_picture_unref(picture);
         if (code >= 0)
             code = files_add_frame(chunk, data, size, error);

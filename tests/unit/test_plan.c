@@ -1,16 +1,21 @@
 /* Chunks and batches, scene cuts, and the levels of frames. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "encode/levels.h"
 #include "encode/plan.h"
 #include "encode/scene.h"
+#include "encode/stillness.h"
+#include "media/y4m.h"
 
 /* Plans `frames` frames with a cut at each frame of `cuts` (ended by -1); returns the chunks. */
 static int plan_film(int chunk_frames, int batch_chunks, int frames, const int *cuts,
@@ -168,16 +173,104 @@ static void levels_stay_in_range_and_order(void **state)
     assert_int_equal(levels_index(20), 25);
     assert_int_equal(levels_index(LEVELS_MAX), 127);
     for (int quality = 0; quality <= LEVELS_MAX; quality++) {
-        for (int frame = LEVEL_KEY; frame <= LEVEL_INTER; frame++) {
-            int level = levels_choose(quality, frame);
-            assert_in_range(level, 0, LEVELS_MAX);
-            if (quality > 0) {
-                assert_true(level >= levels_choose(quality - 1, frame));
-                assert_true(levels_index(quality) > levels_index(quality - 1));
+        for (int frame = LEVEL_KEY; frame <= LEVEL_INTER; frame++)
+            for (int still = 0; still <= 1; still++) {
+                int level = levels_choose(quality, frame, still);
+                assert_in_range(level, 0, LEVELS_MAX);
+                assert_true(level <= levels_choose(quality, frame, false));
+                if (quality > 0)
+                    assert_true(level >= levels_choose(quality - 1, frame, still));
             }
-        }
-        assert_true(levels_choose(quality, LEVEL_KEY) <= levels_choose(quality, LEVEL_FIRST));
+        for (int still = 0; still <= 1; still++)
+            assert_true(levels_choose(quality, LEVEL_KEY, still) <=
+                        levels_choose(quality, LEVEL_FIRST, still));
+        if (quality > 0)
+            assert_true(levels_index(quality) > levels_index(quality - 1));
     }
+}
+
+/* ---- Stillness ----------------------------------------------------------------------------- */
+
+enum { STILL_WIDTH = 96, STILL_HEIGHT = 64 };
+
+/* Blocks of 8x8 samples at random, moved to the left by `shift`, under noise of [-noise, noise]. The same
+ * `seed` gives the same noise. */
+static struct xc_picture *pattern(int shift, int noise, unsigned seed)
+{
+    static uint8_t samples[STILL_HEIGHT][STILL_WIDTH];
+    static const uint8_t grey[STILL_HEIGHT / 2 * STILL_WIDTH / 2];
+    struct xc_picture *picture;
+    for (int y = 0; y < STILL_HEIGHT; y++)
+        for (int x = 0; x < STILL_WIDTH; x++) {
+            unsigned block = (unsigned)((x + shift) / 8 * 31 + y / 8 * 17) * 2654435761u;
+            seed = seed * 1664525u + 1013904223u;
+            int deviation = (int)(seed >> 16) % (2 * noise + 1) - noise;
+            samples[y][x] = (uint8_t)(100 + (int)(block >> 27) + deviation);
+        }
+    struct xc_view view = {STILL_WIDTH,
+                           STILL_HEIGHT,
+                           {samples[0], grey, grey},
+                           {STILL_WIDTH, STILL_WIDTH / 2, STILL_WIDTH / 2}};
+    assert_int_equal(xc_picture_new(&view, &picture), XC_OK);
+    return picture;
+}
+
+static bool holds(struct xc_picture *before, struct xc_picture *picture)
+{
+    bool still = stillness_holds(before, picture);
+    xc_picture_unref(before);
+    xc_picture_unref(picture);
+    return still;
+}
+
+static void what_stands_or_moves_a_little_is_still(void **state)
+{
+    assert_true(holds(pattern(0, 0, 1), pattern(0, 0, 1)));
+    assert_true(holds(pattern(0, 1, 1), pattern(0, 1, 2)));
+    assert_true(holds(pattern(0, 0, 1), pattern(3, 0, 1)));
+    assert_true(holds(pattern(5, 0, 1), pattern(0, 0, 1)));
+}
+
+static void noise_and_far_motion_are_not_still(void **state)
+{
+    assert_false(holds(pattern(0, 12, 1), pattern(0, 12, 2)));
+    assert_false(holds(pattern(0, 0, 1), pattern(20, 0, 1)));
+}
+
+/* Writes pictures that move by `steps[i]` each; -1 ends them. */
+static bool chunk_is_still(const int *steps)
+{
+    char path[] = "/tmp/stillness-XXXXXX";
+    struct video_format format = {.width = STILL_WIDTH,
+                                  .height = STILL_HEIGHT,
+                                  .frame_rate = {24, 1},
+                                  .pixel_aspect = {1, 1}};
+    struct error error;
+    bool still;
+    FILE *stream = fdopen(mkstemp(path), "wb");
+    assert_non_null(stream);
+    assert_int_equal(y4m_write_header(stream, &format, &error), 0);
+    for (int i = 0, shift = 0; steps[i] >= 0; i++) {
+        struct xc_picture *picture = pattern(shift += steps[i], 0, 1);
+        assert_int_equal(y4m_write(stream, picture, &error), 0);
+        xc_picture_unref(picture);
+    }
+    fclose(stream);
+    int code = stillness_of_chunk(path, &still, &error);
+    unlink(path);
+    assert_int_equal(code, 0);
+    return still;
+}
+
+static void a_chunk_is_still_from_end_to_end(void **state)
+{
+    assert_true(chunk_is_still((const int[]){0, 0, 2, 1, -1}));
+    assert_false(chunk_is_still((const int[]){0, 0, 2, 20, -1}));
+    assert_false(chunk_is_still((const int[]){0, 20, 0, 0, -1}));
+    assert_false(chunk_is_still((const int[]){0, -1}));
+    struct error error;
+    bool still;
+    assert_int_equal(stillness_of_chunk("/nowhere.y4m", &still, &error), -ENOENT);
 }
 
 int main(void)
@@ -192,6 +285,9 @@ int main(void)
         cmocka_unit_test(flicker_is_at_most_one_cut),
         cmocka_unit_test(tiny_pictures),
         cmocka_unit_test(levels_stay_in_range_and_order),
+        cmocka_unit_test(what_stands_or_moves_a_little_is_still),
+        cmocka_unit_test(noise_and_far_motion_are_not_still),
+        cmocka_unit_test(a_chunk_is_still_from_end_to_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
