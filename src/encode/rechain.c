@@ -26,9 +26,8 @@ struct rechain {
     struct y4m_reader *raw;
     struct chunk_file chunk;
     struct chunk_file out;
-    struct xc_state *
-        original; /* before the next frame to be planned, in the chain that the chunk was made in */
-    struct xc_state *state; /* before the next frame, in the new chain */
+    struct xc_state *original; /* before the next frame to be planned, in the chunk's first chain */
+    struct xc_state *state;    /* before the next frame, in the new chain */
     /* Plans of frames: all before `planned` were made, those of frames that were written are gone. */
     struct xc_plan **plan; /* [chunk.frames] */
     int planned;
