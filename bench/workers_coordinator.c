@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/kind.h"
 #include "mu/coordinator.h"
 #include "mu/job_file.h"
 #include "workers.h"
@@ -70,7 +70,8 @@ static int paper_open(void *opaque, uv_loop_t *loop, const struct engine_events 
 {
     struct paper_engine *paper = calloc(1, sizeof *paper);
     MUST(paper != NULL);
-    paper->engine = (struct engine){paper_start, paper_kill, paper_stop, paper_close};
+    paper->engine = (struct engine){
+        .start = paper_start, .kill = paper_kill, .stop = paper_stop, .close = paper_close};
     uv_async_init(loop, &paper->last, NULL);
     paper->last.data = paper;
     *engine = &paper->engine;
