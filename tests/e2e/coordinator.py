@@ -12,7 +12,7 @@ import time
 import unittest
 
 import collect
-from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, wait_until
+from harness import EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, read_line, wait_until
 
 # Parts that take a while, and one who collects them.
 COLLECT = {
@@ -96,7 +96,7 @@ class Coordinator(Case):
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def id_of(self, process):
-        line = process.stderr.readline()
+        line = read_line(process.stderr)
         self.assertRegex(line, r"^excamera run: the job is handed in as [\w.-]+\n$")
         return line.split()[-1]
 

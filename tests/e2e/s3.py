@@ -12,7 +12,7 @@ import unittest
 
 import radosgw
 from coordinator import Server
-from harness import EXCAMERA, NORMAL, Case, excamera, main, make_clip, run
+from harness import EXCAMERA, NORMAL, Case, excamera, main, make_clip, read_line, run
 
 TEST_STORE = os.environ.get("TEST_STORE_S3")
 SETTINGS = ("-Q", "-j", "2", "-N", "6", "-x", "4")
@@ -280,7 +280,7 @@ class Encode(Case):
                  "s3://films/jobs"], env=gateway.environment(proxy.url, TMPDIR=str(self.folder)),
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             # When chunks are done, nobody is let in any more.
-            for line in process.stderr:
+            while line := read_line(process.stderr):
                 if re.match(r"frame [1-9]", line):
                     break
             proxy.every = 1

@@ -10,7 +10,7 @@ import tempfile
 
 import radosgw
 import slurm_cluster
-from harness import ALL, EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, wait_until
+from harness import ALL, EXCAMERA, NORMAL, ROOT, Case, excamera, main, make_clip, read_line, wait_until
 
 RING = ROOT / "examples/ring.json"
 # Actors that say that they are there, and then wait for a file.
@@ -177,7 +177,7 @@ class Slurm(Case):
 
     def test_a_program_that_nodes_do_not_have(self):
         run = self.start_waiting(1, "program=/nowhere/excamera")
-        self.assertRegex(run.stderr.readline(), r"worker 1 ended on Slurm, FAILED .*/nowhere/excamera")
+        self.assertRegex(read_line(run.stderr), r"worker 1 ended on Slurm, FAILED .*/nowhere/excamera")
         run.send_signal(signal.SIGINT)
         self.done(run, 1)
 

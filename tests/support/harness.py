@@ -50,6 +50,18 @@ def run(*command, expect=0, timeout=600, **more):
     return done
 
 
+def read_line(stream):
+    """The next line of a process's output, and nothing beyond: what a stream of Python's has read ahead,
+    communicate() would not find any more."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(stream.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode(errors="replace")
+
+
 def excamera(*arguments, **more):
     return run(EXCAMERA, *arguments, **more)
 
