@@ -96,7 +96,7 @@ class Works(Lambda):
         """A job that takes longer goes on with others, before any is ended from outside."""
         self.need(ALL)
         service = Service(self, self.bootstrap, timeout=20)
-        clip = make_clip(self.folder / "clip.y4m", "480x270", 240)
+        clip = make_clip(self.folder / "clip.y4m", "480x270", 720)
         films = []
         for options in ([], ["--engine", "lambda", "--engine-opt", "function=worker", "--engine-opt", "timeout=20"]):
             film = self.folder / f"film-{len(films)}.ivf"
