@@ -274,8 +274,8 @@ static bool has_cleanup(const struct list_link *list, const char *key)
 {
     for (const struct list_link *link = list->next; link != list; link = link->next) {
         const struct cleanup *cleanup = LIST_ENTRY(link, const struct cleanup, link);
-        if (strncmp(cleanup->key, key, strlen(cleanup->key)) == 0 &&
-            (is_prefix(cleanup->key) || strcmp(cleanup->key, key) == 0))
+        if (is_prefix(cleanup->key) ? strncmp(cleanup->key, key, strlen(cleanup->key)) == 0
+                                    : strcmp(cleanup->key, key) == 0)
             return true;
     }
     return false;
